@@ -1,0 +1,119 @@
+"""Elementary functions and intervals that several rooms share."""
+
+import math
+from statistics import NormalDist
+from typing import NamedTuple
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from retention_metrics._checks import fraction, whole
+from retention_metrics._typing import BoolArray, FloatArray, IntArray, Number
+from retention_metrics.errors import InvalidValue
+
+
+class Interval(BaseModel):
+    """A confidence interval: low and high limit, the confidence level, and the method that made it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    low: float
+    high: float
+    level: float
+    method: str
+
+
+class Intervals(NamedTuple):
+    """Confidence intervals of a whole table: arrays of limits, NaN where there is no estimate."""
+
+    low: FloatArray
+    high: FloatArray
+    level: float
+    method: str
+
+
+class Rate(BaseModel):
+    """A share that remembers what it was computed from: ``value = numerator / denominator``.
+
+    Examples:
+        >>> churn = Rate(definition="lost of the start set / start", numerator=9, denominator=200)
+        >>> churn.value
+        0.045
+        >>> round(churn.interval().low, 4)
+        0.0239
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    definition: str
+    numerator: int
+    denominator: int
+
+    def model_post_init(self, _context: object) -> None:
+        """Refuse a share outside 0 to 1."""
+        whole(1, denominator=self.denominator)
+        if not 0 <= self.numerator <= self.denominator:
+            raise InvalidValue(f"numerator must be from 0 to {self.denominator}, got {self.numerator}")
+
+    @property
+    def value(self) -> float:
+        """The share, from 0 to 1."""
+        return self.numerator / self.denominator
+
+    def interval(self, *, level: float = 0.95) -> Interval:
+        """Wilson score interval of the share; it stays inside 0 to 1 and is never empty."""
+        low, high = wilson(np.array([self.numerator]), np.array([self.denominator]), level)
+        return Interval(low=float(low[0]), high=float(high[0]), level=level, method="wilson")
+
+
+def wilson(
+    successes: FloatArray | IntArray, trials: FloatArray | IntArray, level: float
+) -> tuple[FloatArray, FloatArray]:
+    r"""Limits of the Wilson score interval, NaN where there are no trials.
+
+    .. math:: \frac{p + z^2/2n \pm z\sqrt{p(1-p)/n + z^2/4n^2}}{1 + z^2/n}
+
+    References:
+        Wilson (1927), *JASA* 22, 209-212.
+    """
+    z2 = two_sided_z(level) ** 2
+    n = np.where(trials > 0, trials, np.nan)
+    p = successes / n
+    centre = p + z2 / (2 * n)
+    half = np.sqrt(z2 * (p * (1 - p) / n + z2 / (4 * n * n)))
+    low = np.where(successes == 0, 0.0 * p, (centre - half) / (1 + z2 / n))
+    high = np.where(successes == trials, 0.0 * p + 1.0, (centre + half) / (1 + z2 / n))
+    return low, high
+
+
+def two_sided_z(level: float) -> float:
+    """The normal quantile that leaves ``1 - level`` outside, half on each side."""
+    confidence = fraction(open_low=True, open_high=True, level=level)
+    if not isinstance(confidence, float):
+        raise InvalidValue("level must be one number")
+    return NormalDist().inv_cdf((1 + confidence) / 2)
+
+
+def log1p(x: Number) -> Number:
+    """``log(1 + x)`` for x >= -1, minus infinity at -1."""
+    if isinstance(x, float):
+        return math.log1p(x) if x > -1 else -math.inf
+    with np.errstate(divide="ignore"):
+        return np.log1p(x)
+
+
+def expm1(x: Number) -> Number:
+    """``exp(x) - 1`` without loss near zero."""
+    return math.expm1(x) if isinstance(x, float) else np.expm1(x)
+
+
+def weighted_survival(lengths: IntArray, ended: BoolArray, weights: IntArray) -> tuple[IntArray, FloatArray]:
+    r"""Kaplan-Meier survival at each length at which something ended.
+
+    .. math:: S(t) = \prod_{t_i \le t} \left(1 - d_i / n_i\right)
+    """
+    times, where = np.unique(lengths, return_inverse=True)
+    events = np.bincount(where, weights=weights * ended)
+    at_risk = np.cumsum(np.bincount(where, weights=weights)[::-1])[::-1]
+    survival = np.cumprod(1 - events / at_risk)
+    return times[events > 0], survival[events > 0]

@@ -1,0 +1,6 @@
+"""Event logs in any dataframe: what happened, to whom, when and for how much."""
+
+from retention_metrics.logs._summary import LogSummary
+from retention_metrics.logs._transactions import Transactions
+
+__all__ = ["LogSummary", "Transactions"]

@@ -1,0 +1,183 @@
+"""What differs between dataframe engines, and nothing else.
+
+Queries are written once against narwhals. Here is the portable phrasing of what the engines do not share:
+calendar arithmetic, the previous row of a customer, time zones, and the way a small table reaches numpy.
+"""
+
+import datetime as dt
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import narwhals.stable.v2 as nw
+import numpy as np
+from numpy.typing import NDArray
+
+from retention_metrics._periods import months_in, week_shift
+from retention_metrics._typing import Period, Weekday
+from retention_metrics.errors import InvalidType, InvalidValue
+
+Frame: TypeAlias = nw.LazyFrame[Any]
+
+_UTC = {"UTC", "Etc/UTC", "GMT", "Etc/GMT", "Zulu"}
+
+
+def open_frame(frame: Any) -> tuple[Frame, bool]:
+    """Any supported frame as a lazy one, and whether it was eager."""
+    try:
+        opened = nw.from_native(frame)
+    except TypeError:
+        raise InvalidType(
+            "frame must be a pandas, Polars, PyArrow, DuckDB, PySpark or Dask table, "
+            f"got {type(frame).__module__}.{type(frame).__qualname__}"
+        ) from None
+    if isinstance(opened, nw.DataFrame):
+        return opened.lazy(), True
+    return opened, False
+
+
+def close_frame(frame: Frame, *, eager: bool) -> Any:
+    """A frame of the kind that came in."""
+    return frame.collect().to_native() if eager else frame.to_native()
+
+
+def to_numbers(frame: Frame, *, floats: Collection[str] = ()) -> dict[str, NDArray[Any]]:
+    """A small table as int64 arrays by column name, float64 where named; an empty sum is 0.
+
+    DuckDB sums integers to decimals, and pandas turns integers into floats beside a missing one.
+    """
+    table = frame.collect()
+    numbers = {name: np.nan_to_num(table[name].to_numpy().astype(np.float64)) for name in table.columns}
+    return {name: values if name in floats else values.astype(np.int64) for name, values in numbers.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """The time column of a log, read as business time.
+
+    Attributes:
+        column: Name of the time column.
+        zone: Time zone to convert to before reading the calendar, or ``None`` when the column can be read as is.
+        dated: Whether the column holds days rather than timestamps.
+        week_start: The weekday that opens a week.
+    """
+
+    column: str
+    zone: str | None
+    dated: bool
+    week_start: Weekday
+
+    def _local(self) -> nw.Expr:
+        time = nw.col(self.column)
+        return time if self.zone is None else time.dt.convert_time_zone(self.zone)
+
+    def day(self) -> nw.Expr:
+        """Ordinal of the day, as ``date.toordinal``."""
+        # 32 bits: engines group by them faster than by 64.
+        years = self._local().dt.year() - 1
+        leaps = years // 4 - years // 100 + years // 400
+        return (years * 365 + leaps + self._local().dt.ordinal_day()).cast(nw.Int32)
+
+    def period(self, period: Period) -> nw.Expr:
+        """Running number of the calendar period, as ``_periods.period_of``."""
+        if period == "day":
+            return self.day()
+        if period == "week":
+            return (self.day() - week_shift(self.week_start)) // 7
+        months = (self._local().dt.year() * 12 + self._local().dt.month() - 1).cast(nw.Int32)
+        return months if period == "month" else months // months_in(period)
+
+    def after(self, as_of: dt.date) -> nw.Expr:
+        """Whether the time lies after the end of a day."""
+        if self.zone is not None:
+            return self.day() > as_of.toordinal()
+        if self.dated:
+            return nw.col(self.column) > as_of
+        return nw.col(self.column) >= dt.datetime.combine(as_of + dt.timedelta(days=1), dt.time())
+
+
+def make_clock(frame: Frame, column: str, *, tz: str | None, week_start: Weekday) -> Clock:
+    """Read the kind of a time column, or refuse it with the remedy."""
+    dtype = frame.collect_schema()[column]
+    if dtype == nw.Date:
+        _refuse_zone(column, tz)
+        return Clock(column, None, dated=True, week_start=week_start)
+    zone = _zone_of(frame, column, dtype)
+    if zone is None:
+        _refuse_zone(column, tz)
+        return Clock(column, None, dated=False, week_start=week_start)
+    if tz is None:
+        raise InvalidValue(
+            f"time column {column!r} has the time zone {zone}, so the day of an event depends on where the business is; "
+            f"pass tz= (for instance tz={zone!r})"
+        )
+    try:
+        ZoneInfo(tz)
+    except (ZoneInfoNotFoundError, ValueError):
+        raise InvalidValue(f"tz must be an IANA time zone such as 'Europe/Paris', got {tz!r}") from None
+    if frame.implementation.is_duckdb() or frame.implementation.is_spark_like():
+        # Both read the calendar in the zone of the session and cannot convert to another one.
+        if not _same_zone(zone, tz):
+            raise InvalidValue(
+                f"tz is {tz!r}, but this {frame.implementation.name} session reads timestamps in {zone!r}; "
+                "set the session's time zone to the same zone before the frame is made"
+            )
+        return Clock(column, None, dated=False, week_start=week_start)
+    return Clock(column, tz, dated=False, week_start=week_start)
+
+
+def with_previous(frame: Frame, *, within: str, order: str) -> Frame:
+    """Add ``previous``: the value of ``order`` in the row before, of the same ``within``; null in the first.
+
+    ``order`` must be an integer column without ties within a group.
+    """
+    implementation = frame.implementation
+    if implementation.is_dask():
+        native = frame.to_native().shuffle(within)
+        types = native._meta.assign(previous=native._meta[order].astype("float64"))
+        return nw.from_native(native.map_partitions(_previous_in_pandas, within, order, meta=types)).lazy()
+    if implementation.is_pyarrow():
+        eager = frame.collect().sort(within, order)
+        same = (eager[within] == eager[within].shift(1)).fill_null(value=False)
+        return (
+            eager.with_columns(same.alias("same"), eager[order].shift(1).alias("previous"))
+            .lazy()
+            .with_columns(previous=nw.when(nw.col("same")).then(nw.col("previous")))
+            .drop("same")
+        )
+    return frame.with_columns(previous=nw.col(order).shift(1).over(within, order_by=order))
+
+
+def _previous_in_pandas(part: Any, within: str, order: str) -> Any:
+    part = part.sort_values(order)
+    return part.assign(previous=part.groupby(within)[order].shift(1).astype("float64"))
+
+
+def _zone_of(frame: Frame, column: str, dtype: nw.dtypes.DType) -> str | None:
+    implementation = frame.implementation
+    if isinstance(dtype, nw.Datetime):
+        if dtype.time_zone is not None and implementation.is_pyspark():
+            # The schema may remember an older setting; the session decides.
+            return str(frame.to_native().sparkSession.conf.get("spark.sql.session.timeZone"))
+        return dtype.time_zone
+    if dtype == nw.Unknown and implementation.is_pandas_like():
+        # narwhals does not recognise zones such as America/New_York in a pandas dtype.
+        zone = getattr(frame.to_native()[column].dtype, "tz", None)
+        if zone is not None:
+            return str(zone)
+    raise InvalidType(
+        f"time column {column!r} holds {dtype}, not dates or timestamps; parse it first "
+        "(pandas: to_datetime, Polars: str.to_datetime, SQL: cast to TIMESTAMP), with one time zone or none"
+    )
+
+
+def _refuse_zone(column: str, tz: str | None) -> None:
+    if tz is not None:
+        raise InvalidValue(
+            f"tz is {tz!r}, but time column {column!r} has no time zone: its times are taken as local; leave tz out"
+        )
+
+
+def _same_zone(one: str, other: str) -> bool:
+    return one == other or {one, other} <= _UTC

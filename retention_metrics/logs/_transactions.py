@@ -1,0 +1,249 @@
+"""The log of purchases: a thin handle on a frame, and the questions one can put to it."""
+
+import datetime as dt
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from retention_metrics._checks import choice
+from retention_metrics._periods import WEEKDAYS
+from retention_metrics._stats import Rate
+from retention_metrics._typing import Period, Weekday
+from retention_metrics.churn import CustomerFlow, PurchaseCycle
+from retention_metrics.cohorts import Anchor, CohortTable, Counting
+from retention_metrics.logs import _cohorting, _flow, _rfm, _rows, _status, _summary
+
+
+@dataclass(frozen=True, slots=True, init=False, repr=False)
+class Transactions:
+    """A log of purchases: who bought, when, and for how much; one row an order.
+
+    The frame may be a pandas, Polars (eager or lazy), PyArrow, DuckDB, PySpark or Dask table. The columns
+    are checked at once, the rows when a question is asked. Lazy stays lazy, and tables of customers come back
+    as a frame of the kind that came in, in no particular order.
+
+    Orders of one customer on one day count as one purchase. Refunds are negative amounts: they are netted
+    with the other amounts of their day, and a day with nothing but a refund still counts as a purchase day, so
+    leave such rows out if that is not meant.
+
+    Rows that cannot be used (no customer, no time, an amount that is missing or not finite) are an error that
+    counts them by reason, or are left out and counted with ``on_invalid="exclude"``. Rows after ``as_of`` lie
+    outside the question: they are left out and counted in the result's ``excluded`` or, where the result is a
+    plain frame, in a :class:`~retention_metrics.errors.RowsExcludedWarning`.
+
+    Args:
+        frame: The log.
+        customer: Column of customer ids: strings or integers. Whole floats are accepted, because pandas makes
+            them of integers with gaps.
+        time: Column of the time of purchase: dates or timestamps. Timestamps without a zone are local
+            business time.
+        amount: Column of the money paid, or ``None``.
+        tz: Time zone of the business, for timestamps that carry a zone; DuckDB and Spark must have it as the
+            zone of their session.
+        week_start: ``"monday"`` or ``"sunday"``.
+        on_invalid: ``"raise"`` or ``"exclude"``.
+
+    Raises:
+        MissingColumn: A column that the frame does not have; the message names the nearest one.
+        InvalidType: The frame is of no supported kind, or a column is of the wrong one.
+        InvalidValue: A time zone is missing, unknown or superfluous.
+
+    Examples:
+        >>> import polars as pl
+        >>> from datetime import date
+        >>> frame = pl.DataFrame({
+        ...     "client_id": ["ann", "ann", "bob"],
+        ...     "paid_at": [date(2026, 1, 5), date(2026, 2, 4), date(2026, 1, 20)],
+        ...     "sum": [30.0, 40.0, 25.0],
+        ... })
+        >>> orders = Transactions(frame, customer="client_id", time="paid_at", amount="sum")
+        >>> orders.rfm(as_of="2026-02-28").sort("customer").rows()
+        [('ann', 1, 30, 54, 40.0), ('bob', 0, 0, 39, None)]
+    """
+
+    _log: _rows.Log = field()
+
+    def __init__(
+        self,
+        frame: Any,
+        *,
+        customer: str,
+        time: str,
+        amount: str | None = None,
+        tz: str | None = None,
+        week_start: Weekday = "monday",
+        on_invalid: Literal["raise", "exclude"] = "raise",
+    ) -> None:
+        choice(WEEKDAYS, week_start=week_start)
+        choice(("raise", "exclude"), on_invalid=on_invalid)
+        log = _rows.open_log(
+            frame,
+            customer=customer,
+            time=time,
+            amount=amount,
+            tz=tz,
+            week_start=week_start,
+            on_invalid=on_invalid,
+        )
+        object.__setattr__(self, "_log", log)
+
+    def __repr__(self) -> str:
+        log = self._log
+        return (
+            f"Transactions({log.frame.implementation.name}, customer={log.customer!r}, time={log.clock.column!r}, "
+            f"amount={log.amount!r})"
+        )
+
+    def summary(self, *, as_of: dt.date | str) -> _summary.LogSummary:
+        """What the log holds up to a day: rows, customers, orders, days, revenue, and rows left out.
+
+        Args:
+            as_of: Last day that the data cover, inclusive.
+
+        Returns:
+            A :class:`LogSummary`.
+
+        Raises:
+            InvalidRows: Rows that cannot be used, counted by reason.
+            InvalidValue: No usable row up to ``as_of``.
+        """
+        return _summary.summary(self._log, as_of)
+
+    def rfm(self, *, as_of: dt.date | str, unit: Literal["day", "week", "month"] = "day") -> Any:
+        """Recency, frequency, age and spend of every customer, by the convention of the field.
+
+        Purchases within one unit are one purchase. ``frequency`` is the number of repeat purchases: units
+        with a purchase after the first one. ``recency`` is the time from the first to the last purchase, and
+        ``T`` the time from the first purchase to ``as_of``, both in units. ``monetary_value`` is the mean
+        amount of the repeat purchases, missing for customers without any. Weeks and months are those of
+        the calendar; the literature's "days / 7" is ``unit="day"`` divided by seven.
+
+        Args:
+            as_of: Last day that the data cover, inclusive.
+            unit: ``"day"``, ``"week"`` or ``"month"``.
+
+        Returns:
+            A frame of the kind that came in, one row a customer, in no particular order: customer,
+            frequency, recency, T and, when the log has amounts, monetary_value.
+
+        Raises:
+            InvalidRows: Rows that cannot be used, counted by reason.
+            InvalidValue: No usable row up to ``as_of``, or an unknown unit.
+
+        References:
+            Fader, Hardie & Lee (2005), "RFM and CLV", *Journal of Marketing Research* 42(4), 415-430.
+        """
+        return _rfm.rfm(self._log, as_of, unit)
+
+    def cohorts(
+        self,
+        *,
+        period: Period = "month",
+        as_of: dt.date | str,
+        anchor: Anchor = "first",
+        counting: Counting = "on",
+        min_events: int = 1,
+        start: dt.date | str | None = None,
+    ) -> CohortTable:
+        """Customers by the period of their first purchase, followed through the periods after it.
+
+        Args:
+            period: ``"day"``, ``"week"``, ``"month"``, ``"quarter"`` or ``"year"``, of the calendar.
+            as_of: Last day that the data cover, inclusive. It decides which cells are observed.
+            anchor: ``"first"``: a customer is in the cohort of the first purchase only, and a period that won
+                nobody has no row. ``"every"``: a customer is in the cohort of every period with a purchase,
+                and every period has a row.
+            counting: ``"on"``: counted at age k when active in that very period. ``"on_or_after"``: when
+                active in that period or later, up to ``as_of``.
+            min_events: Orders that a customer needs in a cell to be counted there, >= 1; the size of the
+                cohort does not depend on it.
+            start: A day in the first period to show; earlier cohorts are left out, and their customers are
+                not taken for new ones.
+
+        Returns:
+            A :class:`~retention_metrics.cohorts.CohortTable`.
+
+        Raises:
+            InvalidRows: Rows that cannot be used, counted by reason.
+            InvalidValue: No usable row up to ``as_of``, no cohort from ``start`` on, or a table too large.
+        """
+        return _cohorting.cohorts(
+            self._log,
+            period=period,
+            as_of=as_of,
+            anchor=anchor,
+            counting=counting,
+            min_events=min_events,
+            start=start,
+        )
+
+    def status(self, *, as_of: dt.date | str, lost_after: int, at_risk_after: int | None = None) -> Any:
+        """Who is still a customer, who is at risk and who is lost, by days since the last purchase.
+
+        Args:
+            as_of: Last day that the data cover, inclusive.
+            lost_after: More days than this without a purchase: ``"lost"``.
+            at_risk_after: More days than this, but not lost: ``"at_risk"``; ``None`` does without this class.
+
+        Returns:
+            A frame of the kind that came in, one row a customer, in no particular order: customer,
+            last_purchase, days_since, status (``"active"``, ``"at_risk"`` or ``"lost"``).
+
+        Raises:
+            InvalidRows: Rows that cannot be used, counted by reason.
+            InvalidValue: No usable row up to ``as_of``, or ``at_risk_after`` not below ``lost_after``.
+        """
+        return _status.status(self._log, as_of, lost_after, at_risk_after)
+
+    def repeat_purchase_rate(self, *, as_of: dt.date | str, min_age: int = 0) -> Rate:
+        """Share of the customers who bought on at least two days.
+
+        Args:
+            as_of: Last day that the data cover, inclusive.
+            min_age: Leave out customers whose first purchase is fewer days ago than this, who have hardly
+                had time to return.
+
+        Returns:
+            A :class:`~retention_metrics.Rate` with counts and Wilson interval.
+
+        Raises:
+            UndefinedMetric: No customer is old enough.
+            InvalidRows: Rows that cannot be used, counted by reason.
+            InvalidValue: No usable row up to ``as_of``.
+        """
+        return _flow.repeat_purchase_rate(self._log, as_of, min_age)
+
+    def purchase_cycle(self, *, as_of: dt.date | str) -> PurchaseCycle:
+        """How many days customers take from one purchase to the next, open gaps counted as open.
+
+        Args:
+            as_of: Last day that the data cover, inclusive.
+
+        Returns:
+            A :class:`~retention_metrics.churn.PurchaseCycle`.
+
+        Raises:
+            UndefinedMetric: No customer has bought on a second day.
+            InvalidRows: Rows that cannot be used, counted by reason.
+            InvalidValue: No usable row up to ``as_of``.
+        """
+        return _flow.purchase_cycle(self._log, as_of)
+
+    def retention_by_period(
+        self, *, period: Period = "month", as_of: dt.date | str, lost_after: int
+    ) -> CustomerFlow:
+        """The customer base from period to period: who was there, came, returned, was lost.
+
+        Args:
+            period: ``"day"``, ``"week"``, ``"month"``, ``"quarter"`` or ``"year"``, of the calendar.
+            as_of: Last day that the data cover, inclusive.
+            lost_after: More days than this without a purchase: the customer is lost on the day after.
+
+        Returns:
+            A :class:`~retention_metrics.churn.CustomerFlow`, from the period of the first purchase in the log to
+            the period of ``as_of``.
+
+        Raises:
+            InvalidRows: Rows that cannot be used, counted by reason.
+            InvalidValue: No usable row up to ``as_of``.
+        """
+        return _flow.retention_by_period(self._log, period, as_of, lost_after)
