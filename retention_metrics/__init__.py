@@ -1,6 +1,6 @@
 """Customer economics: retention, cohorts, lifetime value, acquisition cost and growth."""
 
-from retention_metrics import churn, cohorts, errors, growth, logs, ltv
+from retention_metrics import churn, cohorts, errors, growth, logs, ltv, report
 from retention_metrics._stats import Interval, Intervals, Rate
 from retention_metrics.errors import RetentionMetricsError, RetentionMetricsWarning, UndefinedMetric
 
@@ -20,4 +20,5 @@ __all__ = [
     "growth",
     "logs",
     "ltv",
+    "report",
 ]

@@ -78,9 +78,9 @@ def whole(low: int, /, **argument: object) -> int:
 
 def choice(options: Collection[str], /, **argument: object) -> str:
     """One of a few names; a near miss is answered with the right one."""
-    for name, value in argument.items():
-        if isinstance(value, str) and value in options:
-            return value
+    ((name, value),) = argument.items()
+    if isinstance(value, str) and value in options:
+        return value
     near = difflib.get_close_matches(str(value), options, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     raise InvalidValue(f"{name} must be one of {', '.join(map(repr, options))}, got {value!r}{hint}")
@@ -116,9 +116,7 @@ def aligned(**arguments: Number) -> None:
             np.broadcast_shapes(*shapes.values())
         except ValueError:
             listed = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
-            raise InvalidValue(
-                f"arrays must have one shape, or shapes that broadcast, got {listed}"
-            ) from None
+            raise InvalidValue(f"arrays must have one shape, or shapes that broadcast, got {listed}") from None
 
 
 def refuse_if(broken: "bool | np.bool_ | BoolArray", message: str) -> None:
@@ -139,7 +137,8 @@ def divide(
     hole = np.equal(denominator, 0)
     refuse_undefined(hole, metric=metric, reason=reason, undefined=undefined)
     shape = np.broadcast_shapes(np.shape(numerator), np.shape(denominator))
-    return np.divide(numerator, denominator, out=np.full(shape, np.nan), where=~hole)
+    ratio: FloatArray = np.divide(numerator, denominator, out=np.full(shape, np.nan), where=~hole)
+    return ratio
 
 
 def refuse_undefined(

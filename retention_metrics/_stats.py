@@ -115,5 +115,5 @@ def weighted_survival(lengths: IntArray, ended: BoolArray, weights: IntArray) ->
     times, where = np.unique(lengths, return_inverse=True)
     events = np.bincount(where, weights=weights * ended)
     at_risk = np.cumsum(np.bincount(where, weights=weights)[::-1])[::-1]
-    survival = np.cumprod(1 - events / at_risk)
+    survival: FloatArray = np.cumprod(1 - events / at_risk).astype(np.float64)
     return times[events > 0], survival[events > 0]

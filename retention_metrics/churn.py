@@ -1,4 +1,4 @@
-"""Retention and churn: rates by name, conversion between periods, and the customer base from period to period."""
+"""Retention and churn: rates by name, conversion between periods, the customer base over time."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,11 +16,12 @@ from retention_metrics._checks import (
     fraction,
     refuse_if,
     refuse_undefined,
+    whole,
 )
-from retention_metrics._frames import columns_to_frame
+from retention_metrics._frames import Backend, columns_to_frame
 from retention_metrics._periods import label
 from retention_metrics._stats import Rate, expm1, log1p
-from retention_metrics._typing import BoolArray, FloatArray, IntArray, Numbers, Period, Scalar, Undefined
+from retention_metrics._typing import BoolArray, FloatArray, IntArray, Number, Numbers, Period, Scalar, Undefined
 from retention_metrics.errors import UndefinedMetric
 
 __all__ = [
@@ -40,12 +41,8 @@ _NOBODY = "start is 0, so there was nobody to keep"
 @overload
 def retention_rate(*, start: Scalar, end: Scalar, new: Scalar, undefined: Undefined = "raise") -> float: ...
 @overload
-def retention_rate(
-    *, start: Numbers, end: Numbers, new: Numbers, undefined: Undefined = "raise"
-) -> FloatArray: ...
-def retention_rate(
-    *, start: Numbers, end: Numbers, new: Numbers, undefined: Undefined = "raise"
-) -> float | FloatArray:
+def retention_rate(*, start: Numbers, end: Numbers, new: Numbers, undefined: Undefined = "raise") -> FloatArray: ...
+def retention_rate(*, start: Numbers, end: Numbers, new: Numbers, undefined: Undefined = "raise") -> float | FloatArray:
     r"""Customer retention rate: the share of the opening base that the closing base still makes up.
 
     .. math:: r = \frac{\text{end} - \text{new}}{\text{start}}
@@ -82,9 +79,7 @@ def retention_rate(
     joined = at_least(0, new=new)
     aligned(start=opening, end=closing, new=joined)
     kept = closing - joined
-    refuse_if(
-        kept > opening, "end - new exceeds start: more customers kept than there were; is new complete?"
-    )
+    refuse_if(kept > opening, "end - new exceeds start: more customers kept than there were; is new complete?")
     refuse_if(
         kept < 0,
         "end is less than new: some of the new have left again, so this formula cannot tell who was kept; "
@@ -97,9 +92,7 @@ def retention_rate(
 def cohort_retention(*, start: Scalar, retained: Scalar, undefined: Undefined = "raise") -> float: ...
 @overload
 def cohort_retention(*, start: Numbers, retained: Numbers, undefined: Undefined = "raise") -> FloatArray: ...
-def cohort_retention(
-    *, start: Numbers, retained: Numbers, undefined: Undefined = "raise"
-) -> float | FloatArray:
+def cohort_retention(*, start: Numbers, retained: Numbers, undefined: Undefined = "raise") -> float | FloatArray:
     r"""Share of the customers present when a period opens who are still there when it closes.
 
     .. math:: r = \text{retained} / \text{start}
@@ -269,14 +262,10 @@ def expected_lifetime(
     """
     choice(("certain_first", "completed", "continuous"), convention=convention)
     rate = fraction(churn=churn)
-    if convention == "continuous":
-        periods = hazard(churn, undefined=undefined)
-        reached = 1.0
-    else:
-        periods = rate
-        reached = 1.0 if convention == "certain_first" else 1.0 - rate
+    leaving: Number = hazard(churn, undefined=undefined) if convention == "continuous" else rate
+    reached: Number = 1 - rate if convention == "completed" else 1.0
     reason = "churn is 0, so no lifetime ever ends"
-    return divide(reached, periods, metric="expected_lifetime", reason=reason, undefined=undefined)
+    return divide(reached, leaving, metric="expected_lifetime", reason=reason, undefined=undefined)
 
 
 @overload
@@ -380,18 +369,30 @@ class CustomerFlow:
         """Retention of the customers present at the start of each period; NaN where there were none."""
         return cohort_retention(start=self.start, retained=self.start - self.lost_of_start, undefined="nan")
 
-    def pooled_churn(self) -> Rate:
-        """Share of customers lost per period, pooled over the complete periods.
+    def pooled_churn(self, *, last: int | None = None) -> Rate:
+        r"""Share of customers lost per period, pooled over the complete periods.
+
+        .. math:: \sum \text{lost\_of\_start} / \sum \text{start}
+
+        Args:
+            last: Only so many complete periods, counted from the latest; ``None`` takes all. The first
+                periods of a log cannot lose anybody until ``lost_after`` days have passed.
+
+        Returns:
+            A :class:`~retention_metrics.Rate`; its interval takes the losses as independent.
 
         Raises:
             UndefinedMetric: No complete period began with customers.
         """
-        opened = int(self.start[self.complete].sum())
+        chosen = np.flatnonzero(self.complete)
+        if last is not None:
+            chosen = chosen[-whole(1, last=last) :]
+        opened = int(self.start[chosen].sum())
         if opened == 0:
-            raise UndefinedMetric("pooled_churn", "no complete period began with customers")
+            raise UndefinedMetric("pooled_churn", f"no complete {self.period} began with customers")
         return Rate(
-            definition=f"lost of the start set / start, pooled over {int(self.complete.sum())} complete {self.period}s",
-            numerator=int(self.lost_of_start[self.complete].sum()),
+            definition=f"lost of the start set / start, pooled over {chosen.size} complete {self.period}s",
+            numerator=int(self.lost_of_start[chosen].sum()),
             denominator=opened,
         )
 
@@ -407,6 +408,6 @@ class CustomerFlow:
             table["revenue"] = self.revenue.tolist()
         return table
 
-    def to_frame(self, backend: str = "pandas") -> Any:
+    def to_frame(self, backend: Backend = "pandas") -> Any:
         """One row a period, as a ``"pandas"``, ``"polars"`` or ``"pyarrow"`` frame."""
         return columns_to_frame(self.to_dict(), backend)

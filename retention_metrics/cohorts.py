@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retention_metrics._checks import at_least, choice, day, read_only
-from retention_metrics._frames import columns_to_frame
+from retention_metrics._frames import Backend, columns_to_frame
 from retention_metrics._periods import PERIODS, first_day, label, last_day, period_of
 from retention_metrics._stats import Intervals, wilson
 from retention_metrics._typing import BoolArray, FloatArray, IntArray, Period, Weekday
@@ -89,12 +89,8 @@ class CohortTable:
         NaN where unobserved, and in the rows of empty cohorts, which have no share. Partial cells give the
         share so far: ask ``states`` before comparing them.
         """
-        return np.divide(
-            self.retained,
-            self.sizes[:, None],
-            out=np.full(self.retained.shape, np.nan),
-            where=self.sizes[:, None] > 0,
-        )
+        sizes = np.where(self.sizes > 0, self.sizes, np.nan)[:, None]
+        return np.asarray(self.retained / sizes, dtype=np.float64)
 
     def average(self, method: Literal["pooled", "unweighted"] = "pooled") -> FloatArray:
         r"""Retention by age over the cohorts that are old enough: observed cells only, zeros included.
@@ -114,7 +110,7 @@ class CohortTable:
         weights = self.sizes[:, None] if method == "pooled" else 1
         over = np.where(usable, weights, 0).sum(axis=0)
         total = np.where(usable, np.where(usable, self.rates(), 0) * weights, 0).sum(axis=0)
-        return np.divide(total, over, out=np.full(over.shape, np.nan), where=over > 0)
+        return np.asarray(total / np.where(over > 0, over, np.nan), dtype=np.float64)
 
     def interval(self, level: float = 0.95) -> Intervals:
         """Wilson score interval of every observed cell; NaN in partial and unobserved cells.
@@ -147,7 +143,7 @@ class CohortTable:
             "states": self.states.tolist(),
         }
 
-    def to_frame(self, backend: str = "pandas") -> Any:
+    def to_frame(self, backend: Backend = "pandas") -> Any:
         """One row a cell that can hold a count, as a ``"pandas"``, ``"polars"`` or ``"pyarrow"`` frame.
 
         Columns: cohort, size, age, state, retained, rate. Unobserved cells have no row.
@@ -215,9 +211,7 @@ def from_counts(
     opened = day(start=start)
     first = period_of(opened, period)
     if first_day(first, period) != opened:
-        raise InvalidValue(
-            f"start must be the first day of a {period}, got {opened}; {first_day(first, period)} is"
-        )
+        raise InvalidValue(f"start must be the first day of a {period}, got {opened}; {first_day(first, period)} is")
     rows = [[np.nan if count is None else count for count in row] for row in counts]
     if not rows or not all(rows):
         raise InvalidValue("counts must have at least one cohort, and each cohort its count at age 0")

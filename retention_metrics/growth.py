@@ -1,4 +1,4 @@
-"""The customer base over time: stock and flow, steady state, and the period in which advertising has paid for itself."""
+"""The customer base over time: stock and flow, steady state, and the period in which advertising has paid."""
 
 from dataclasses import dataclass
 from typing import Any, overload
@@ -15,7 +15,7 @@ from retention_metrics._checks import (
     read_only,
     whole,
 )
-from retention_metrics._frames import columns_to_frame
+from retention_metrics._frames import Backend, columns_to_frame
 from retention_metrics._typing import FloatArray, Number, Numbers, Scalar, Undefined
 from retention_metrics.errors import InvalidValue
 
@@ -55,7 +55,7 @@ class Projection:
                 table[name] = column.tolist()
         return table
 
-    def to_frame(self, backend: str = "pandas") -> Any:
+    def to_frame(self, backend: Backend = "pandas") -> Any:
         """One row a period, as a ``"pandas"``, ``"polars"`` or ``"pyarrow"`` frame."""
         return columns_to_frame(self.to_dict(), backend)
 
@@ -118,7 +118,8 @@ def project(
     if earned is None:
         if spent is not None:
             raise InvalidValue("spend needs margin: without it nothing can be set against the spend")
-        cumulative, paid, reason = None, None, "no margin was given"
+        cumulative = paid = None
+        reason: str | None = "no margin was given"
     else:
         cumulative = np.cumsum(earned if spent is None else earned - spent)
         paid, reason = _break_even(cumulative, spent)
@@ -173,9 +174,7 @@ def steady_state(*, acquired: Numbers, churn: Numbers, undefined: Undefined = "r
 def _per_period(length: int, **argument: Number) -> FloatArray:
     ((name, value),) = argument.items()
     if not isinstance(value, float) and value.shape != (length,):
-        raise InvalidValue(
-            f"{name} must be one number or {length} numbers, one per period, got shape {value.shape}"
-        )
+        raise InvalidValue(f"{name} must be one number or {length} numbers, one per period, got shape {value.shape}")
     return np.broadcast_to(value, (length,))
 
 

@@ -107,9 +107,7 @@ def lifetime_value(
         raise InvalidValue("give either periods (a mean lifetime) or churn (a share lost per period)")
     if periods is not None:
         if horizon is not None or not np.array_equal(discount, 0):
-            raise InvalidValue(
-                "discount and horizon need churn; a mean lifetime does not say when customers leave"
-            )
+            raise InvalidValue("discount and horizon need churn; a mean lifetime does not say when customers leave")
         lifetime = at_least(0, periods=periods)
         aligned(margin=money, periods=lifetime)
         return money * lifetime
@@ -136,9 +134,7 @@ def lifetime_value(
 def acquisition_cost(*, spend: Scalar, customers: Scalar, undefined: Undefined = "raise") -> float: ...
 @overload
 def acquisition_cost(*, spend: Numbers, customers: Numbers, undefined: Undefined = "raise") -> FloatArray: ...
-def acquisition_cost(
-    *, spend: Numbers, customers: Numbers, undefined: Undefined = "raise"
-) -> float | FloatArray:
+def acquisition_cost(*, spend: Numbers, customers: Numbers, undefined: Undefined = "raise") -> float | FloatArray:
     r"""Customer acquisition cost (CAC): what was spent for each customer won.
 
     .. math:: \text{CAC} = \text{spend} / \text{customers}

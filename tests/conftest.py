@@ -35,9 +35,7 @@ ENGINES = {
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(
-        "--all-engines", action="store_true", help="a missing engine fails instead of being skipped"
-    )
+    parser.addoption("--all-engines", action="store_true", help="a missing engine fails instead of being skipped")
 
 
 @pytest.fixture(scope="session")

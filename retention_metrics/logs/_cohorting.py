@@ -39,10 +39,7 @@ def cohorts(
     members = _members(activity, anchor)
     if since is not None:
         members = members.filter(nw.col("cohort") >= since)
-    if counting == "on":
-        found = _on(activity, members, enough, anchor)
-    else:
-        found = _on_or_after(activity, members, enough)
+    found = _on(activity, members, enough, anchor) if counting == "on" else _on_or_after(activity, members, enough)
     if found["cohort"].size == 0:
         raise InvalidValue(f"no cohort from start {start} on: no customer was won between then and {until}")
     opened = int(found["cohort"].min()) if since is None or anchor == "first" else since
@@ -88,9 +85,7 @@ def _on(activity: Frame, members: Frame, enough: int, anchor: Anchor) -> dict[st
         counts = to_numbers(pairs.group_by("cohort", "period").agg(nw.len().alias("customers")))
         return {**counts, "counted": counts["customers"]}
     pairs = pairs.with_columns(counted=(nw.col("events") >= enough).cast(nw.Int64))
-    return to_numbers(
-        pairs.group_by("cohort", "period").agg(nw.len().alias("customers"), nw.col("counted").sum())
-    )
+    return to_numbers(pairs.group_by("cohort", "period").agg(nw.len().alias("customers"), nw.col("counted").sum()))
 
 
 def _on_or_after(activity: Frame, members: Frame, enough: int) -> dict[str, IntArray]:
@@ -102,19 +97,16 @@ def _on_or_after(activity: Frame, members: Frame, enough: int) -> dict[str, IntA
         later = activity.select("customer", nw.col("period").alias("later"), nw.col("events").alias("more"))
         rest = activity.select("customer", "period").join(later, on="customer")
         rest = rest.filter(nw.col("later") >= nw.col("period"))
-        activity = (
-            rest.group_by("customer", "period").agg(nw.col("more").sum()).filter(nw.col("more") >= enough)
-        )
+        activity = rest.group_by("customer", "period").agg(nw.col("more").sum()).filter(nw.col("more") >= enough)
     last = activity.group_by("customer").agg(nw.col("period").max())
-    before = nw.col("cohort") - 1
-    reached = nw.max_horizontal(nw.col("period").fill_null(0), before)
-    pairs = members.join(last, on="customer", how="left").with_columns(period=reached)
+    pairs = members.join(last, on="customer", how="left")
+    if enough > 1:
+        before = nw.col("cohort") - 1
+        pairs = pairs.with_columns(period=nw.max_horizontal(nw.col("period").fill_null(0), before))
     return to_numbers(pairs.group_by("cohort", "period").agg(nw.len().alias("customers")))
 
 
-def _grid(
-    found: dict[str, IntArray], opened: int, current: int, counting: Counting
-) -> tuple[FloatArray, IntArray]:
+def _grid(found: dict[str, IntArray], opened: int, current: int, counting: Counting) -> tuple[FloatArray, IntArray]:
     """Counts by cohort and age, and sizes by cohort, for every period from ``opened`` to ``current``."""
     length = current - opened + 1
     row, age = found["cohort"] - opened, found["period"] - found["cohort"]

@@ -109,8 +109,8 @@ def make_clock(frame: Frame, column: str, *, tz: str | None, week_start: Weekday
         return Clock(column, None, dated=False, week_start=week_start)
     if tz is None:
         raise InvalidValue(
-            f"time column {column!r} has the time zone {zone}, so the day of an event depends on where the business is; "
-            f"pass tz= (for instance tz={zone!r})"
+            f"time column {column!r} has the time zone {zone}, so the day of an event depends on where the business "
+            f"is; pass tz= (for instance tz={zone!r})"
         )
     try:
         ZoneInfo(tz)
@@ -136,7 +136,8 @@ def with_previous(frame: Frame, *, within: str, order: str) -> Frame:
     if implementation.is_dask():
         native = frame.to_native().shuffle(within)
         types = native._meta.assign(previous=native._meta[order].astype("float64"))
-        return nw.from_native(native.map_partitions(_previous_in_pandas, within, order, meta=types)).lazy()
+        stepped: Frame = nw.from_native(native.map_partitions(_previous_in_pandas, within, order, meta=types))
+        return stepped
     if implementation.is_pyarrow():
         eager = frame.collect().sort(within, order)
         same = (eager[within] == eager[within].shift(1)).fill_null(value=False)

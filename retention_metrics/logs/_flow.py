@@ -19,17 +19,13 @@ def repeat_purchase_rate(log: Log, as_of: dt.date | str, min_age: int) -> Rate:
     """See :meth:`Transactions.repeat_purchase_rate`."""
     age = whole(0, min_age=min_age)
     days, _, until = _purchase_days(log, as_of)
-    customers = days.group_by("customer").agg(
-        nw.len().alias("purchases"), nw.col("period").min().alias("first")
-    )
+    customers = days.group_by("customer").agg(nw.len().alias("purchases"), nw.col("period").min().alias("first"))
     old = customers.filter(nw.col("first") <= until.toordinal() - age)
     repeated = (nw.col("purchases") > 1).cast(nw.Int64).sum()
     found = to_numbers(old.select(nw.len().alias("buyers"), repeated.alias("repeated")))
     buyers = int(found["buyers"][0])
     if buyers == 0:
-        raise UndefinedMetric(
-            "repeat_purchase_rate", f"no customer's first purchase is {age} or more days ago"
-        )
+        raise UndefinedMetric("repeat_purchase_rate", f"no customer's first purchase is {age} or more days ago")
     grown = f" whose first purchase is at least {age} days ago" if age else ""
     return Rate(
         definition=f"customers with purchases on two or more days / customers{grown}",
@@ -76,9 +72,7 @@ def retention_by_period(log: Log, period: Period, as_of: dt.date | str, lost_aft
             returned=back.fill_null(value=False).cast(nw.Int64),
         )
         .group_by("period")
-        .agg(
-            nw.col("new").sum(), nw.col("returned").sum(), *([nw.col("amount").sum()] if log.amount else [])
-        ),
+        .agg(nw.col("new").sum(), nw.col("returned").sum(), *([nw.col("amount").sum()] if log.amount else [])),
         floats=("amount",),
     )
     lapsed = to_numbers(steps.filter(back).group_by("previous").agg(nw.len().alias("customers")))
@@ -91,9 +85,8 @@ def retention_by_period(log: Log, period: Period, as_of: dt.date | str, lost_aft
     length = current - opened + 1
 
     def spread(ordinals: IntArray, values: IntArray | FloatArray) -> FloatArray:
-        return np.bincount(
-            periods_of(ordinals, period, week_start) - opened, weights=values, minlength=length
-        )
+        placed = periods_of(ordinals, period, week_start) - opened
+        return np.bincount(placed, weights=values, minlength=length).astype(np.float64)
 
     last_seen = np.concatenate([lapsed["previous"], last["day"][gone]])
     leavers = np.concatenate([lapsed["customers"], last["customers"][gone]])

@@ -108,9 +108,7 @@ def excluded_rows(log: Log, as_of: dt.date) -> tuple[dict[str, int], int]:
     if rows == 0:
         raise InvalidValue("the log is empty: it has no rows")
     if sum(excluded.values()) == rows:
-        raise InvalidValue(
-            f"the log has no usable row up to as_of {as_of}: of {rows:,} rows, {by_reason(excluded)}"
-        )
+        raise InvalidValue(f"the log has no usable row up to as_of {as_of}: of {rows:,} rows, {by_reason(excluded)}")
     return excluded, rows
 
 

@@ -194,6 +194,25 @@ class Transactions:
         """
         return _status.status(self._log, as_of, lost_after, at_risk_after)
 
+    def status_counts(
+        self, *, as_of: dt.date | str, lost_after: int, at_risk_after: int | None = None
+    ) -> dict[str, int]:
+        """How many customers are active, at risk and lost: :meth:`status`, counted by the engine.
+
+        Args:
+            as_of: Last day that the data cover, inclusive.
+            lost_after: More days than this without a purchase: ``"lost"``.
+            at_risk_after: More days than this, but not lost: ``"at_risk"``; ``None`` does without this class.
+
+        Returns:
+            Customers by status; they add up to all customers.
+
+        Raises:
+            InvalidRows: Rows that cannot be used, counted by reason.
+            InvalidValue: No usable row up to ``as_of``, or ``at_risk_after`` not below ``lost_after``.
+        """
+        return _status.status_counts(self._log, as_of, lost_after, at_risk_after)
+
     def repeat_purchase_rate(self, *, as_of: dt.date | str, min_age: int = 0) -> Rate:
         """Share of the customers who bought on at least two days.
 
@@ -228,9 +247,7 @@ class Transactions:
         """
         return _flow.purchase_cycle(self._log, as_of)
 
-    def retention_by_period(
-        self, *, period: Period = "month", as_of: dt.date | str, lost_after: int
-    ) -> CustomerFlow:
+    def retention_by_period(self, *, period: Period = "month", as_of: dt.date | str, lost_after: int) -> CustomerFlow:
         """The customer base from period to period: who was there, came, returned, was lost.
 
         Args:

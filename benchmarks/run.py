@@ -1,0 +1,111 @@
+"""Run ours and the peers in turn on the same data, and print medians and ratios as Markdown."""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+from data import IDS, log_file
+
+HERE = Path(__file__).parent
+QUESTIONS = {"rfm": ("polars", "duckdb", "pandas"), "cohorts": ("polars", "duckdb")}
+SIZES = (100_000, 1_000_000, 10_000_000)
+SLOW_SIZE, SLOW_ROUNDS = 10_000_000, 2
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", nargs="+", choices=(*QUESTIONS, "overhead"), default=[*QUESTIONS, "overhead"])
+    parser.add_argument("--sizes", nargs="+", type=int, default=SIZES, help="orders in the log")
+    parser.add_argument("--ids", nargs="+", choices=IDS, default=IDS)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--peers", help="the interpreter that has lifetimes; left out, lifetimes is")
+    parser.add_argument("--folder", type=Path, default=HERE / "data", help="where logs and answers are kept")
+    parser.add_argument("--json", type=Path, help="write every single run to this file")
+    arguments = parser.parse_args()
+    found = {}
+    for question in QUESTIONS:
+        if question in arguments.rows:
+            found[question] = []
+            for size in arguments.sizes:
+                for ids in arguments.ids:
+                    runs = compare(question, size, ids, arguments)
+                    found[question].append({"size": size, "ids": ids, "runs": runs})
+            print_table(question, found[question])
+    if "overhead" in arguments.rows:
+        found["overhead"] = json.loads(subprocess.check_output([sys.executable, HERE / "overhead.py"]))
+        print_overhead(found["overhead"])
+    if arguments.json:
+        arguments.json.write_text(json.dumps(found, indent=1))
+
+
+def compare(question, size, ids, arguments):
+    """Every variant once a round, each in a fresh process; every answer is checked against our first one."""
+    log, warm_up = (log_file(arguments.folder, rows, ids) for rows in (size, 1_000))
+    expected, answer = arguments.folder / "expected.parquet", arguments.folder / "answer.parquet"
+    variants = [f"{question} {who} {engine}" for engine in QUESTIONS[question] for who in ("ours", "hand")]
+    variants = [variant for variant in variants if variant != "rfm hand pandas"]
+    if question == "rfm" and arguments.peers:
+        variants.append("rfm lifetimes")
+    runs = {variant: [] for variant in variants}
+    for number in range(arguments.rounds):
+        for variant in variants if number % 2 == 0 else reversed(variants):
+            peer = variant == "rfm lifetimes"
+            if peer and size >= SLOW_SIZE and number >= SLOW_ROUNDS:
+                continue
+            program = [arguments.peers, "peer_lifetimes.py"] if peer else [sys.executable, "variants.py"]
+            written = expected if number == 0 and variant == variants[0] else answer
+            printed = subprocess.check_output([*program, variant, log, warm_up, written], cwd=HERE)
+            # In a process of its own: a child's peak memory is never reported below its parent's.
+            subprocess.check_call([sys.executable, "check.py", expected, written], cwd=HERE)
+            runs[variant].append(json.loads(printed))
+    return runs
+
+
+def print_table(question, cases):
+    """One line for each log and engine."""
+    print(f"\n{question}\n")
+    print("| orders | ids | engine | ours | by hand | ours / by hand | lifetimes | lifetimes / ours | peak MB: ours, by hand, lifetimes |")
+    print("|---:|---|---|---:|---:|---:|---:|---:|---:|")
+    for case in cases:
+        for engine in QUESTIONS[question]:
+            names = (f"{question} ours {engine}", f"{question} hand {engine}", f"{question} lifetimes")
+            ours, hand, peer = (middle(case["runs"].get(name), "seconds") for name in names)
+            peaks = (middle(case["runs"].get(name), "peak_mb") for name in names)
+            cells = [
+                f"{case['size']:,}",
+                case["ids"],
+                engine,
+                *(shown(value, ".3g", " s") for value in (ours, hand)),
+                shown(hand and ours / hand, ".2f", ""),
+                shown(peer, ".3g", " s"),
+                shown(peer and peer / ours, ".1f", ""),
+                ", ".join(shown(peak, ",.0f", "") for peak in peaks),
+            ]
+            print("| " + " | ".join(cells) + " |")
+
+
+def print_overhead(found):
+    """One line for each import and each call."""
+    whole = found["import_ms"]["import retention_metrics"]
+    print("\n| overhead | time | share |\n|---|---:|---:|")
+    for name, milliseconds in found["import_ms"].items():
+        print(f"| {name} | {milliseconds:.0f} ms | {milliseconds / whole:.0%} |")
+    for name, microseconds in found["call_us"].items():
+        print(f"| {name}, one call | {microseconds:.2f} µs | |")
+
+
+def middle(runs, key):
+    """The median of a measure, or None where nothing was run."""
+    return statistics.median(run[key] for run in runs) if runs else None
+
+
+def shown(value, form, unit):
+    """A number as it is printed; a dash where there is none."""
+    return "-" if value is None else f"{value:{form}}{unit}"
+
+
+if __name__ == "__main__":
+    main()

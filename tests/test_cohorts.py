@@ -1,0 +1,221 @@
+"""The cohort table: the reference triangles from their events, and what a table of counts can say."""
+
+import datetime as dt
+import json
+import math
+
+import numpy as np
+import pytest
+
+from retention_metrics import cohorts
+from retention_metrics.errors import InvalidType, InvalidValue
+from retention_metrics.logs import Transactions
+from tests.oracles import Order, at, columns
+
+# The retentioneering fixture, definitions.md 1.6: user and days, 26 events.
+MONTHLY = {
+    1: "2021-12-28 2022-01-03 2022-01-13 2022-02-03",
+    2: "2021-12-28 2022-01-04 2022-01-15 2022-02-04 2022-04-04",
+    3: "2022-01-05 2022-02-05 2022-04-05",
+    4: "2022-01-06 2022-02-06",
+    5: "2022-01-07 2022-02-07",
+    6: "2022-01-08 2022-02-08",
+    7: "2022-02-06 2022-03-06",
+    8: "2022-02-07 2022-04-07",
+    9: "2022-02-08 2022-03-08",
+    10: "2022-03-03 2022-04-03",
+}
+# PostHog's test_day_interval: person and day numbers from 2020-06-10 on.
+DAILY = {"p1": [0, 1, 2, 5, 5, 6], "p2": [1, 2, 3, 6]}
+OPENED = dt.datetime.fromisoformat("2020-06-10")
+
+
+def monthly_log(engine):
+    orders = [Order(user, at(day), 1.0) for user, days in MONTHLY.items() for day in days.split()]
+    assert len(orders) == 26
+    return Transactions(engine.frame(**columns(orders)), customer="customer", time="time")
+
+
+def nan_for_none(triangle):
+    """Rows of equal length, with NaN for ``None`` and for what is missing at the right."""
+    width = max(map(len, triangle))
+    return [
+        [math.nan if count is None else count for count in row] + [math.nan] * (width - len(row)) for row in triangle
+    ]
+
+
+def test_month_triangle_of_the_reference(engine, reference):
+    """A-COH-01 and A-COH-02: an observed zero is a zero, and both averages count it."""
+    item, averages = reference("A-COH-01"), reference("A-COH-02")
+    table = monthly_log(engine).cohorts(period="month", as_of="2022-04-30")
+    assert table.labels == ["2021-12", "2022-01", "2022-02", "2022-03"]
+    assert table.sizes.tolist() == [row[0] for row in item["expect"]["counts"]]
+    assert table.counts() == pytest.approx(np.array(nan_for_none(item["expect"]["counts"])), nan_ok=True)
+    assert table.rates() == pytest.approx(np.array(nan_for_none(item["expect"]["rates"])), abs=item["tol"], nan_ok=True)
+    for method in ("pooled", "unweighted"):
+        expected = averages["expect"][method]
+        assert table.average(method) == pytest.approx(np.array(expected), abs=averages["tol"])
+        assert table.average(method) != pytest.approx(np.array(averages["expect"]["nan_skipping_wrong"]))
+
+
+def test_the_running_month_is_partial(engine, reference):
+    """Mid-April: the events of 3, 4 and 5 April are there, those of 7 April not yet; April is not final."""
+    counts = reference("A-COH-01")["expect"]["counts"]
+    table = monthly_log(engine).cohorts(as_of="2022-04-06")
+    partial = table.states == "partial"
+    assert [row.index("partial") for row in table.states.tolist()] == [4, 3, 2, 1], "one cell of April a row"
+    # User 8 came on 7 April only: nobody of the February cohort was back in April by the 6th.
+    assert table.counts()[partial].tolist() == [counts[0][4], counts[1][3], counts[2][2] - 1, counts[3][1]]
+    assert table.excluded == {"after as_of": 1}
+    # The columns without their April cells, by hand: 2 of 2, 4 of 4, 3 of 3, 1 of 1; 2+4+2 of 2+4+3; ...
+    assert table.average() == pytest.approx(np.array([1, 8 / 9, 2 / 6, 0 / 2, math.nan]), nan_ok=True)
+    unweighted = np.array([1, (1 + 1 + 2 / 3) / 3, (1 + 0) / 2, 0, math.nan])
+    assert table.average("unweighted") == pytest.approx(unweighted, nan_ok=True)
+    assert np.isnan(table.interval().low[partial]).all(), "no interval for a count so far"
+
+
+def test_recurring_days_of_the_reference(engine, reference):
+    """A-COH-03: everyone is in the cohort of every day of activity, and every day has a row."""
+    item = reference("A-COH-03")
+    orders = [Order(who, OPENED + dt.timedelta(days=n), 1.0) for who, days in DAILY.items() for n in days]
+    log = Transactions(engine.frame(**columns(orders)), customer="customer", time="time")
+    table = log.cohorts(period="day", anchor="every", as_of=(OPENED + dt.timedelta(days=10)).date())
+    assert table.counts() == pytest.approx(np.array(nan_for_none(item["expect"]["counts"])), nan_ok=True)
+    assert set(table.states.ravel()) == {"observed", "unobserved"}, "a day is over at its end"
+
+
+def test_a_published_triangle_is_the_table_of_its_events(reference):
+    """A-COH-01 once more, from its counts: the padded and the ragged form, up to the end of April."""
+    padded = reference("A-COH-01")["expect"]["counts"]
+    ragged = [[count for count in row if count is not None] for row in padded]
+    for counts in (ragged, padded):
+        table = cohorts.from_counts(counts, start="2021-12-01")
+        assert table.counts() == pytest.approx(np.array(nan_for_none(padded)), nan_ok=True)
+        assert table.average().tolist() == pytest.approx(reference("A-COH-02")["expect"]["pooled"])
+        assert table.cohorts == tuple(dt.date.fromisoformat(f"{m}-01") for m in table.labels)
+        assert table.as_of == dt.date(2022, 4, 30)
+
+
+def test_intervals_of_the_reference(reference):
+    """A-RET-12: Wilson intervals of 8 of 20 and of 0 of 20, to be found in the cells."""
+    item = reference("A-RET-12")
+    table = cohorts.from_counts([[size, kept] for kept, size in item["input"]["cells"]], start="2026-01-01")
+    found = table.interval()
+    assert np.stack([found.low[:, 1], found.high[:, 1]], axis=1).tolist() == [
+        pytest.approx(limits, abs=item["tol"]) for limits in item["expect"]["ci"]
+    ]
+    assert found.low[0, 0] > 0.8, "20 of 20 is not certainty"
+    assert found.high[0, 0] == 1
+    assert (found.level, found.method) == (0.95, "wilson")
+
+
+def test_sizes_may_differ_from_the_first_column():
+    """Customers won, of whom not all were active in their first period: 3 of 4 and 4 of 8, pooled 7 of 12."""
+    table = cohorts.from_counts([[3, 2], [4]], start="2026-01-01", sizes=[4, 8])
+    assert table.rates()[:, 0].tolist() == [3 / 4, 4 / 8]
+    assert table.average().tolist() == pytest.approx([7 / 12, 2 / 4])
+    assert table.average("unweighted").tolist() == pytest.approx([(3 / 4 + 4 / 8) / 2, 2 / 4])
+
+
+def test_an_empty_cohort_has_no_rate_and_no_weight():
+    table = cohorts.from_counts([[0, 0], [4, 1], [2]], start="2026-01-01")
+    assert np.isnan(table.rates()[0]).all()
+    assert table.average("unweighted").tolist() == [1, 1 / 4]
+    assert np.isnan(table.interval().low[0]).all()
+
+
+@pytest.mark.parametrize(
+    ("period", "labels"),
+    [
+        ("day", ["2026-01-01", "2026-01-02"]),
+        ("month", ["2026-01", "2026-02"]),
+        ("quarter", ["2026-Q1", "2026-Q2"]),
+        ("year", ["2026", "2027"]),
+    ],
+)
+def test_labels(period, labels):
+    assert cohorts.from_counts([[2, 1], [1]], start="2026-01-01", period=period).labels == labels
+
+
+def test_plain_values_go_through_json_and_frames():
+    table = cohorts.from_counts([[4, 2, 0], [5, 3], [6]], start="2026-01-01")
+    plain = json.loads(json.dumps(table.to_dict()))
+    assert plain["retained"] == [[4, 2, 0], [5, 3, None], [6, None, None]]
+    assert plain["as_of"] == "2026-03-31"
+    for backend in ("pandas", "polars", "pyarrow"):
+        pytest.importorskip(backend)
+        frame = table.to_frame(backend)
+        rows = frame.to_pylist() if backend == "pyarrow" else frame.to_dict(**_records(backend))
+        assert [row["retained"] for row in _as_rows(rows)] == [4, 2, 0, 5, 3, 6], "no row where unobserved"
+        assert [row["rate"] for row in _as_rows(rows)] == [1, 0.5, 0, 1, 0.6, 1]
+
+
+def _records(backend):
+    return {"orient": "records"} if backend == "pandas" else {"as_series": False}
+
+
+def _as_rows(rows):
+    if isinstance(rows, list):
+        return rows
+    return [dict(zip(rows, values, strict=True)) for values in zip(*rows.values(), strict=True)]
+
+
+def test_the_printed_table_tells_the_three_states_apart():
+    log = [Order("ann", at("2026-01-05"), 1.0), Order("bob", at("2026-02-10"), 1.0)]
+    pl = pytest.importorskip("polars")
+    frame = pl.DataFrame({name: array.to_pylist() for name, array in columns(log).items()})
+    table = Transactions(frame, customer="customer", time="time").cohorts(as_of="2026-03-15")
+    assert str(table).splitlines() == [
+        "cohort     size      0      1      2",
+        "2026-01       1  100.0    0.0   0.0*",
+        "2026-02       1  100.0   0.0*",
+        "pooled        2  100.0    0.0",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("counts", "question", "message"),
+    [
+        ([[4, 5]], {}, "2026-01 has 4 customers but 5 at age 1; the retained must be members"),
+        ([[4, -1]], {}, "counts.* must be a finite number >= 0, got -1"),
+        ([[4, math.inf]], {}, "counts.* must be a finite number >= 0, got inf"),
+        ([], {}, "at least one cohort"),
+        ([[]], {}, "at least one cohort"),
+        ([[None, 1]], {}, "sizes must be 1 counts"),
+        ([[4, 1]], {"sizes": [4, 4]}, "sizes must be 1 counts"),
+        ([[4, 1]], {"start": "2026-01-05"}, "start must be the first day of a month.*2026-01-01 is"),
+        ([[4, 1]], {"start": "01.01.2026"}, "start must be a day like '2026-10-31'"),
+        ([[4, 1]], {"period": "months"}, "period must be one of .* did you mean 'month'"),
+    ],
+)
+def test_what_a_table_of_counts_refuses(counts, question, message):
+    with pytest.raises(InvalidValue, match=message):
+        cohorts.from_counts(counts, **{"start": "2026-01-01"} | question)
+
+
+@pytest.mark.parametrize("counts", [[["4", "2"]], [[True, False]]], ids=str)
+def test_counts_are_numbers(counts):
+    with pytest.raises(InvalidType, match="counts"):
+        cohorts.from_counts(counts, start="2026-01-01")
+
+
+@pytest.mark.parametrize("sizes", [[4.9], ["4"], [True]], ids=str)
+def test_sizes_are_whole_numbers(sizes):
+    """Half a customer is not rounded away."""
+    with pytest.raises((InvalidType, InvalidValue), match="sizes"):
+        cohorts.from_counts([[1, 1]], start="2026-01-01", sizes=sizes)
+
+
+def test_average_and_interval_refuse_unknown_ways():
+    table = cohorts.from_counts([[4, 2]], start="2026-01-01")
+    with pytest.raises(InvalidValue, match="method must be one of .*, got 'pool'; did you mean 'pooled'"):
+        table.average("pool")
+    for level in (0, 1, 95):
+        with pytest.raises(InvalidValue, match="level must be a fraction above 0 and below 1"):
+            table.interval(level)
+
+
+def test_arrays_of_a_table_cannot_be_written_to():
+    table = cohorts.from_counts([[4, 2]], start="2026-01-01")
+    for array in (table.retained, table.sizes, table.states):
+        assert not array.flags.writeable
