@@ -26,14 +26,17 @@ def main(variants: dict[str, Variant]) -> None:
     parser.add_argument("log", help="Parquet file of the log")
     parser.add_argument("warm_up", help="Parquet file of a small log, for the first call, which is not timed")
     parser.add_argument("answer", help="Parquet file for the answer")
+    parser.add_argument("calls", type=int, help="timed calls")
     arguments = parser.parse_args()
     load, call, save = variants[arguments.variant]
     call(load(arguments.warm_up))
     log = load(arguments.log)
     loaded = peak_mb()
-    started = time.perf_counter()
-    answer = call(log)
-    seconds = time.perf_counter() - started
+    seconds = []
+    for _ in range(arguments.calls):
+        started = time.perf_counter()
+        answer = call(log)
+        seconds.append(time.perf_counter() - started)
     peak = peak_mb()
     save(answer, arguments.answer)
     print(json.dumps({"seconds": seconds, "loaded_mb": loaded, "peak_mb": peak}))

@@ -12,7 +12,7 @@ from data import IDS, log_file
 HERE = Path(__file__).parent
 QUESTIONS = {"rfm": ("polars", "duckdb", "pandas"), "cohorts": ("polars", "duckdb")}
 SIZES = (100_000, 1_000_000, 10_000_000)
-SLOW_SIZE, SLOW_ROUNDS = 10_000_000, 2
+LARGE = 10_000_000  # from this size on a process makes one call, and lifetimes takes part in two rounds only
 
 
 def main():
@@ -22,27 +22,32 @@ def main():
     parser.add_argument("--ids", nargs="+", choices=IDS, default=IDS)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--peers", help="the interpreter that has lifetimes; left out, lifetimes is")
-    parser.add_argument("--folder", type=Path, default=HERE / "data", help="where logs and answers are kept")
+    parser.add_argument(
+        "--folder",
+        type=lambda text: Path(text).absolute(),
+        default=HERE / "data",
+        help="where logs and answers are kept",
+    )
     parser.add_argument("--json", type=Path, help="write every single run to this file")
     arguments = parser.parse_args()
     found = {}
     for question in QUESTIONS:
         if question in arguments.rows:
-            found[question] = []
+            cases = found[question] = []
             for size in arguments.sizes:
                 for ids in arguments.ids:
                     runs = compare(question, size, ids, arguments)
-                    found[question].append({"size": size, "ids": ids, "runs": runs})
-            print_table(question, found[question])
+                    cases.append({"size": size, "ids": ids, "runs": runs})
+            print_table(question, cases)
     if "overhead" in arguments.rows:
-        found["overhead"] = json.loads(subprocess.check_output([sys.executable, HERE / "overhead.py"]))
+        found["overhead"] = json.loads(subprocess.check_output([sys.executable, "overhead.py"], cwd=HERE))
         print_overhead(found["overhead"])
     if arguments.json:
         arguments.json.write_text(json.dumps(found, indent=1))
 
 
 def compare(question, size, ids, arguments):
-    """Every variant once a round, each in a fresh process; every answer is checked against our first one."""
+    """Every variant once a round, each in a fresh process; a wrong answer ends the run."""
     log, warm_up = (log_file(arguments.folder, rows, ids) for rows in (size, 1_000))
     expected, answer = arguments.folder / "expected.parquet", arguments.folder / "answer.parquet"
     variants = [f"{question} {who} {engine}" for engine in QUESTIONS[question] for who in ("ours", "hand")]
@@ -50,25 +55,29 @@ def compare(question, size, ids, arguments):
     if question == "rfm" and arguments.peers:
         variants.append("rfm lifetimes")
     runs = {variant: [] for variant in variants}
+    calls = 1 if size >= LARGE else 5
     for number in range(arguments.rounds):
         for variant in variants if number % 2 == 0 else reversed(variants):
             peer = variant == "rfm lifetimes"
-            if peer and size >= SLOW_SIZE and number >= SLOW_ROUNDS:
+            if peer and size >= LARGE and number >= 2:
                 continue
             program = [arguments.peers, "peer_lifetimes.py"] if peer else [sys.executable, "variants.py"]
             written = expected if number == 0 and variant == variants[0] else answer
-            printed = subprocess.check_output([*program, variant, log, warm_up, written], cwd=HERE)
-            # In a process of its own: a child's peak memory is never reported below its parent's.
-            subprocess.check_call([sys.executable, "check.py", expected, written], cwd=HERE)
-            runs[variant].append(json.loads(printed))
+            command = [*program, variant, log, warm_up, written, str(calls)]
+            found = json.loads(subprocess.check_output(command, cwd=HERE))
+            if number == 0:
+                # In a process of its own: Linux never reports a child's peak below its parent's.
+                subprocess.check_call([sys.executable, "check.py", expected, written], cwd=HERE)
+            runs[variant] += [found | {"seconds": seconds} for seconds in found["seconds"]]
     return runs
 
 
 def print_table(question, cases):
     """One line for each log and engine."""
     print(f"\n{question}\n")
-    print("| orders | ids | engine | ours | by hand | ours / by hand | lifetimes | lifetimes / ours | peak MB: ours, by hand, lifetimes |")
-    print("|---:|---|---|---:|---:|---:|---:|---:|---:|")
+    names = ("orders", "ids", "engine", "ours", "by hand", "ours / by hand", "lifetimes", "lifetimes / ours")
+    print("| " + " | ".join([*names, "peak MB: ours, by hand, lifetimes"]) + " |")
+    print("|" + "---|" * (len(names) + 1))
     for case in cases:
         for engine in QUESTIONS[question]:
             names = (f"{question} ours {engine}", f"{question} hand {engine}", f"{question} lifetimes")

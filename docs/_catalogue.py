@@ -1,7 +1,7 @@
 """The metrics catalogue, made from the docstrings of the public functions and methods.
 
-As a Sphinx extension it writes ``_generated/catalogue.md`` before the pages are read. A test imports it too, and
-fails when something public has no row.
+As a Sphinx extension it writes ``_generated/catalogue.md`` before the pages are read. A test imports it
+too, and fails when something public has no row.
 """
 
 import inspect
@@ -40,8 +40,9 @@ def rows() -> list[Row]:
 
 def modules() -> list[ModuleType]:
     """The public modules that hold metrics."""
-    public = (getattr(retention_metrics, name) for name in retention_metrics.__all__)
-    return [thing for thing in public if inspect.ismodule(thing) and _short(thing.__name__) not in WITHOUT_METRICS]
+    public = [getattr(retention_metrics, name) for name in retention_metrics.__all__]
+    found = [thing for thing in public if inspect.ismodule(thing)]
+    return [module for module in found if _short(module.__name__) not in WITHOUT_METRICS]
 
 
 def table() -> str:

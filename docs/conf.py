@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import retention_metrics
 
@@ -34,6 +35,7 @@ add_module_names = False
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
+napoleon_attr_annotations = False
 
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
@@ -44,3 +46,16 @@ nb_execution_timeout = 120
 
 html_theme = "furo"
 html_title = f"{project} {release}"
+
+
+def returns_in_words(_app: Any, _what: str, _name: str, _thing: Any, _options: Any, lines: list[str]) -> None:
+    """Keep "Returns: A fraction: a float for ..." whole; napoleon takes what is before a colon for a type."""
+    for i, line in enumerate(lines[:-1]):
+        if line == "Returns:":
+            text = lines[i + 1].lstrip()
+            lines[i + 1] = " " * (len(lines[i + 1]) - len(text)) + ": " + text
+
+
+def setup(app: Any) -> None:
+    """Register with Sphinx, ahead of napoleon."""
+    app.connect("autodoc-process-docstring", returns_in_words, priority=400)

@@ -163,11 +163,14 @@ def first_true(mask: "bool | np.bool_ | BoolArray") -> tuple[int, ...] | None:
     return tuple(int(i) for i in np.unravel_index(int(np.argmax(flags)), flags.shape)) if flags.shape else ()
 
 
-def read_only(array: FloatArray) -> FloatArray:
-    """A copy that cannot be written to."""
-    frozen = np.array(array)
-    frozen.flags.writeable = False
-    return frozen
+def freeze(result: object, *names: str) -> None:
+    """Replace arrays of a frozen result by copies that cannot be written to."""
+    for name in names:
+        array = getattr(result, name)
+        if array is not None:
+            copy = np.array(array)
+            copy.flags.writeable = False
+            object.__setattr__(result, name, copy)
 
 
 def _to_float(name: str, value: SupportsFloat) -> float:

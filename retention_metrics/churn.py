@@ -14,6 +14,7 @@ from retention_metrics._checks import (
     choice,
     divide,
     fraction,
+    freeze,
     refuse_if,
     refuse_undefined,
     whole,
@@ -35,6 +36,7 @@ __all__ = [
     "retention_rate",
 ]
 
+_FLOW_COUNTS = ("start", "new", "returned", "lost", "lost_of_start", "end", "buyers", "returning")
 _NOBODY = "start is 0, so there was nobody to keep"
 
 
@@ -365,6 +367,12 @@ class CustomerFlow:
     lost_after: int
     excluded: Mapping[str, int] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        """Refuse a book that does not close; make the arrays read-only."""
+        freeze(self, "complete", *_FLOW_COUNTS, "revenue")
+        open_at = self.start + self.new + self.returned - self.lost != self.end
+        refuse_if(open_at, "start + new + returned - lost is not end")
+
     def retention(self) -> FloatArray:
         """Retention of the customers present at the start of each period; NaN where there were none."""
         return cohort_retention(start=self.start, retained=self.start - self.lost_of_start, undefined="nan")
@@ -402,7 +410,7 @@ class CustomerFlow:
             "period": [label(day, self.period) for day in self.periods],
             "complete": self.complete.tolist(),
         }
-        for name in ("start", "new", "returned", "lost", "lost_of_start", "end", "buyers", "returning"):
+        for name in _FLOW_COUNTS:
             table[name] = getattr(self, name).tolist()
         if self.revenue is not None:
             table["revenue"] = self.revenue.tolist()

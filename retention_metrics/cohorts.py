@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from retention_metrics._checks import at_least, choice, day, read_only
+from retention_metrics._checks import at_least, choice, day, freeze
 from retention_metrics._frames import Backend, columns_to_frame
 from retention_metrics._periods import PERIODS, first_day, label, last_day, period_of
 from retention_metrics._stats import Intervals, wilson
@@ -60,7 +60,8 @@ class CohortTable:
     excluded: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Refuse a cell that holds more customers than its cohort."""
+        """Refuse a cell that holds more customers than its cohort; make the arrays read-only."""
+        freeze(self, "sizes", "retained", "states")
         too_many = np.argwhere(self.retained > self.sizes[:, None])
         if too_many.size:
             row, age = (int(i) for i in too_many[0])
@@ -228,7 +229,7 @@ def from_counts(
     return CohortTable(
         cohorts=tuple(first_day(first + i, period) for i in range(len(rows))),
         sizes=base.astype(np.int64),
-        retained=read_only(retained),
+        retained=retained,
         states=np.where(known, OBSERVED, UNOBSERVED),
         period=period,
         as_of=last_day(last, period),

@@ -6,6 +6,18 @@ Every error is a :class:`RetentionMetricsError` and also the built-in error that
 
 from collections.abc import Mapping
 
+__all__ = [
+    "InvalidRows",
+    "InvalidType",
+    "InvalidValue",
+    "MissingColumn",
+    "MissingExtra",
+    "RetentionMetricsError",
+    "RetentionMetricsWarning",
+    "RowsExcludedWarning",
+    "UndefinedMetric",
+]
+
 
 class RetentionMetricsError(Exception):
     """Everything this library raises on purpose."""

@@ -5,16 +5,7 @@ from typing import Any, overload
 
 import numpy as np
 
-from retention_metrics._checks import (
-    aligned,
-    at_least,
-    divide,
-    finite,
-    first_true,
-    fraction,
-    read_only,
-    whole,
-)
+from retention_metrics._checks import aligned, at_least, divide, finite, first_true, fraction, freeze, whole
 from retention_metrics._frames import Backend, columns_to_frame
 from retention_metrics._typing import FloatArray, Number, Numbers, Scalar, Undefined
 from retention_metrics.errors import InvalidValue
@@ -45,6 +36,10 @@ class Projection:
     cumulative: FloatArray | None
     break_even: int | None
     reason: str | None
+
+    def __post_init__(self) -> None:
+        """Make the arrays read-only."""
+        freeze(self, "active", "acquired", "lost", "margin", "spend", "cumulative")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain lists by name, one element a period counted from 1."""
@@ -124,12 +119,12 @@ def project(
         cumulative = np.cumsum(earned if spent is None else earned - spent)
         paid, reason = _break_even(cumulative, spent)
     return Projection(
-        active=read_only(active),
-        acquired=read_only(won),
-        lost=read_only(lost),
-        margin=None if earned is None else read_only(earned),
-        spend=None if spent is None else read_only(spent),
-        cumulative=None if cumulative is None else read_only(cumulative),
+        active=active,
+        acquired=won,
+        lost=lost,
+        margin=earned,
+        spend=spent,
+        cumulative=cumulative,
         break_even=paid,
         reason=reason,
     )

@@ -4,15 +4,7 @@ from typing import Literal, overload
 
 import numpy as np
 
-from retention_metrics._checks import (
-    aligned,
-    at_least,
-    choice,
-    divide,
-    finite,
-    fraction,
-    refuse_undefined,
-)
+from retention_metrics._checks import aligned, at_least, choice, divide, finite, fraction, refuse_undefined
 from retention_metrics._stats import expm1, log1p
 from retention_metrics._typing import FloatArray, Number, Numbers, Scalar, Undefined
 from retention_metrics.errors import InvalidValue
@@ -106,8 +98,10 @@ def lifetime_value(
     if (periods is None) == (churn is None):
         raise InvalidValue("give either periods (a mean lifetime) or churn (a share lost per period)")
     if periods is not None:
-        if horizon is not None or not np.array_equal(discount, 0):
-            raise InvalidValue("discount and horizon need churn; a mean lifetime does not say when customers leave")
+        if horizon is not None or timing != "start" or type(discount) not in {int, float} or discount != 0:
+            raise InvalidValue(
+                "discount, timing and horizon need churn; a mean lifetime does not say when customers leave"
+            )
         lifetime = at_least(0, periods=periods)
         aligned(margin=money, periods=lifetime)
         return money * lifetime

@@ -131,7 +131,7 @@ def _read_cdnow(path: Path, customer: int, fields: int) -> pa.Table:
     return pa.table(
         {
             "customer": [row[customer] for row in rows],
-            "time": [dt.datetime.strptime(row[-3], "%Y%m%d") for row in rows],  # noqa: DTZ007
+            "time": [dt.datetime.strptime(row[-3], "%Y%m%d") for row in rows],
             "amount": [float(row[-1]) for row in rows],
         }
     )

@@ -208,7 +208,7 @@ def test_sizes_are_whole_numbers(sizes):
 
 def test_average_and_interval_refuse_unknown_ways():
     table = cohorts.from_counts([[4, 2]], start="2026-01-01")
-    with pytest.raises(InvalidValue, match="method must be one of .*, got 'pool'; did you mean 'pooled'"):
+    with pytest.raises(InvalidValue, match=r"method must be one of .*, got 'pool'; did you mean 'pooled'"):
         table.average("pool")
     for level in (0, 1, 95):
         with pytest.raises(InvalidValue, match="level must be a fraction above 0 and below 1"):

@@ -60,16 +60,15 @@ def directive(text: str, kind: str, target: str) -> dict[str, str]:
 @pytest.mark.parametrize("name", ["churn", "cohorts", "growth", "ltv"])
 def test_every_public_function_has_a_row(name):
     module = module_of(name)
-    public = {f"{module.__name__}.{each}" for each in module.__all__ if inspect.isfunction(getattr(module, each))}
+    functions = [each for each in module.__all__ if inspect.isfunction(getattr(module, each))]
+    public = {f"{module.__name__}.{each}" for each in functions}
     assert public
     assert public <= {row.target for row in catalogue.rows()}
 
 
-@pytest.mark.parametrize(
-    ("cls", "path"),
-    [(Transactions, "retention_metrics.logs.Transactions"), (CohortTable, "retention_metrics.cohorts.CohortTable")],
-)
-def test_every_public_method_has_a_row(cls, path):
+@pytest.mark.parametrize(("module", "cls"), [("logs", Transactions), ("cohorts", CohortTable)])
+def test_every_public_method_has_a_row(module, cls):
+    path = f"retention_metrics.{module}.{cls.__name__}"
     methods = {name for name, member in vars(cls).items() if isinstance(member, FunctionType)}
     public = {f"{path}.{name}" for name in methods - HAND_ON if not name.startswith("_")}
     assert public
@@ -130,3 +129,16 @@ def test_every_top_level_name_is_documented():
         directive(page("results"), "autoclass", name)
     elsewhere = {name for module in map(module_of, MODULES) for name in public_names(module)}
     assert set(retention_metrics.__all__) - {"__version__"} <= results | elsewhere | set(MODULES)
+
+
+def test_the_duckdb_example_of_the_installation_page_runs(monkeypatch, tmp_path):
+    pytest.importorskip("duckdb")
+    text = (DOCS / "install.md").read_text(encoding="utf-8")
+    fences = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    (example,) = [code for code in fences if "duckdb" in code]
+    rows = "client_id,paid_at,sum\nann,2026-01-05 14:30,30\nann,2026-02-04 10:00,40\n"
+    (tmp_path / "orders.csv").write_text(rows)
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    exec(example, names)  # noqa: S102
+    assert names["orders"].summary(as_of="2026-02-28").revenue == 70

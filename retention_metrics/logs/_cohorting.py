@@ -5,10 +5,10 @@ import datetime as dt
 import narwhals.stable.v2 as nw
 import numpy as np
 
-from retention_metrics._checks import choice, day, read_only, whole
+from retention_metrics._checks import choice, day, whole
 from retention_metrics._periods import first_day, period_of
 from retention_metrics._typing import FloatArray, IntArray, Period
-from retention_metrics.cohorts import Anchor, CohortTable, Counting, cell_states
+from retention_metrics.cohorts import UNOBSERVED, Anchor, CohortTable, Counting, cell_states
 from retention_metrics.errors import InvalidValue
 from retention_metrics.logs._engines import Frame, to_numbers
 from retention_metrics.logs._rows import Log, usable_rows
@@ -58,7 +58,7 @@ def cohorts(
     return CohortTable(
         cohorts=tuple(first_day(int(index), period, week_start) for index in shown),
         sizes=sizes,
-        retained=read_only(np.where(states == "unobserved", np.nan, grid)),
+        retained=np.where(states == UNOBSERVED, np.nan, grid),
         states=states,
         period=period,
         as_of=until,

@@ -1,0 +1,149 @@
+"""What the package shows to the world, and what it does not load."""
+
+import ast
+import inspect
+import runpy
+import subprocess
+import sys
+import tomllib
+from importlib import import_module
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+import retention_metrics as rm
+
+PACKAGE = Path(rm.__file__).parent
+ROOT = Path(__file__).parents[1]
+MODULES = ("churn", "cohorts", "errors", "growth", "logs", "ltv", "report")
+
+NAMES = {
+    "churn": [
+        "CustomerFlow",
+        "PurchaseCycle",
+        "cohort_retention",
+        "expected_lifetime",
+        "half_life",
+        "hazard",
+        "rescale_churn",
+        "retention_rate",
+    ],
+    "cohorts": ["CohortTable", "from_counts"],
+    "errors": [
+        "InvalidRows",
+        "InvalidType",
+        "InvalidValue",
+        "MissingColumn",
+        "MissingExtra",
+        "RetentionMetricsError",
+        "RetentionMetricsWarning",
+        "RowsExcludedWarning",
+        "UndefinedMetric",
+    ],
+    "growth": ["Projection", "project", "steady_state"],
+    "logs": ["LogSummary", "Transactions"],
+    "ltv": ["acquisition_cost", "lifetime_value", "ltv_to_cac"],
+    "report": ["Report", "build"],
+}
+QUESTIONS = [
+    "cohorts",
+    "purchase_cycle",
+    "repeat_purchase_rate",
+    "retention_by_period",
+    "rfm",
+    "status",
+    "status_counts",
+    "summary",
+]
+
+# Upper floors first; a room imports only from floors below its own.
+FLOORS = (
+    {"__main__"},
+    {"report", "_demo", "_files"},
+    {"logs"},
+    {"churn", "cohorts", "growth", "ltv"},
+    {"_frames", "_stats", "_periods"},
+    {"_checks"},
+    {"_typing", "errors"},
+)
+
+
+def test_the_face_lists_its_names_in_order():
+    assert rm.__all__ == sorted(rm.__all__)
+    assert set(MODULES) < set(rm.__all__)
+    assert all(hasattr(rm, name) for name in rm.__all__)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_all_is_exactly_the_public_names(name):
+    module = import_module(f"retention_metrics.{name}")
+    assert sorted(module.__all__) == sorted(NAMES[name])
+    if name != "logs":
+        own = {
+            key
+            for key, value in vars(module).items()
+            if (inspect.isfunction(value) or inspect.isclass(value)) and value.__module__ == module.__name__
+        }
+        helpers = {"Figure", "Section", "Table", "cell_states", "cell_text", "by_reason"}
+        assert {key for key in own if not key.startswith("_")} - helpers == set(module.__all__)
+
+
+def test_the_questions_to_a_log():
+    assert [name for name in dir(rm.logs.Transactions) if not name.startswith("_")] == QUESTIONS
+
+
+def test_versions_agree():
+    assert rm.__version__ == version("retention-metrics")
+    assert f"## [{rm.__version__}]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert f"version: {rm.__version__}" in (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+
+
+def test_rooms_import_only_from_the_floors_below():
+    floor = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
+    upward = []
+    for path in PACKAGE.rglob("*.py"):
+        room = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+        if room == "__init__":
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.ImportFrom) or not (node.module or "").startswith("retention_metrics"):
+                continue
+            parts = node.module.split(".")
+            targets = (
+                [parts[1]] if len(parts) > 1 else [a.name for a in node.names if not a.name.startswith("__version")]
+            )
+            upward += [
+                f"{room} imports {target}" for target in targets if target != room and floor[target] <= floor[room]
+            ]
+    assert upward == []
+    assert {path.name.removesuffix(".py") for path in PACKAGE.iterdir() if path.suffix == ".py"} | {"logs"} == {
+        *floor,
+        "__init__",
+    }
+
+
+def test_importing_loads_no_optional_library():
+    optional = ["scipy", "pandas", "polars", "matplotlib", "duckdb", "pyspark", "pyarrow", "dask", "ibis"]
+    program = f"import sys, retention_metrics; print([name for name in {optional!r} if name in sys.modules])"
+    shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == "[]"
+
+
+def test_base_dependencies_are_three():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert [name.split(">")[0] for name in project["dependencies"]] == ["narwhals", "numpy", "pydantic"]
+
+
+def test_a_missing_extra_is_answered_with_the_command(monkeypatch):
+    monkeypatch.setitem(sys.modules, "polars", None)
+    with pytest.raises(ImportError, match=r"polars is not installed: pip install 'retention-metrics\[polars\]'"):
+        rm.growth.project(acquired=1, retention=1, periods=1).to_frame("polars")
+
+
+def test_the_typed_program_runs():
+    runpy.run_path(str(Path(__file__).with_name("typed_program.py")))
+
+
+def test_the_package_says_that_it_is_typed():
+    assert (PACKAGE / "py.typed").is_file()
