@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from retention_metrics._checks import fraction
+from retention_metrics._checks import fraction, whole
 from retention_metrics._stats import Rate
 from retention_metrics.churn import CustomerFlow, PurchaseCycle, expected_lifetime
 from retention_metrics.cohorts import CohortTable, cell_text
@@ -177,6 +177,8 @@ def build(
     share = None if margin_share is None else fraction(open_low=True, margin_share=margin_share)
     if share is not None and not isinstance(share, float):
         raise InvalidValue("margin_share must be one number")
+    if lost_after is not None:
+        whole(0, lost_after=lost_after)
     with progress("reading the log"):
         summary = orders.summary(as_of=as_of)
     with progress("measuring the purchase cycle"):

@@ -1,0 +1,168 @@
+"""The command line, and the files that it reads."""
+
+import subprocess
+import sys
+import time
+
+import duckdb
+import pytest
+
+from retention_metrics import __main__ as command
+from retention_metrics import _demo
+
+HEADER = "client_id,paid_at,sum\n"
+GOOD = "007,2026-01-05,30\n007,2026-02-04,40\n8,2026-02-10,25\n"
+COLUMNS = ["--customer", "client_id", "--time", "paid_at", "--amount", "sum", "--as-of", "2026-02-28"]
+
+
+@pytest.fixture
+def run(tmp_path, capsys):
+    def run_(content, *extra, columns=COLUMNS, name="orders.csv"):
+        path = tmp_path / name
+        if content is not None:
+            path.write_text(content, encoding="utf-8")
+        code = command.main(["report", str(path), *columns, *extra])
+        shown = capsys.readouterr()
+        return code, " ".join(shown.out.split()), shown.err
+
+    return run_
+
+
+def refused(result, *parts):
+    code, out, err = result
+    assert code == 2
+    assert out == ""
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    for part in parts:
+        assert part in err
+    return True
+
+
+def test_a_csv_file_is_reported_on(run, tmp_path):
+    code, out, _ = run(HEADER + GOOD)
+    assert code == 0
+    assert "Customers 2 " in out
+    assert "Revenue 95.00 " in out
+    assert (tmp_path / "orders-report.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+def test_a_parquet_file_is_reported_on(run, tmp_path):
+    source = tmp_path / "source.csv"
+    source.write_text(HEADER + GOOD, encoding="utf-8")
+    duckdb.sql(f"COPY (FROM '{source}') TO '{tmp_path / 'orders.parquet'}'")
+    code, out, _ = run(None, "--html", str(tmp_path / "page.html"), name="orders.parquet")
+    assert code == 0
+    assert "Revenue 95.00 " in out
+    assert (tmp_path / "page.html").is_file()
+
+
+def test_ids_stay_as_they_are_written(run):
+    """007 and 7 are two customers: leading zeros are part of an id."""
+    _, out, _ = run(HEADER + "007,2026-01-05,30\n7,2026-01-06,30\n")
+    assert "Customers 2 " in out
+
+
+def test_days_in_a_format_of_their_own(run):
+    content = HEADER + "a,05.01.2026,30\na,04.02.2026,40\n"
+    assert refused(run(content), "'paid_at'", "2 of 2 values cannot be read", "row 1", "'05.01.2026'", "--time-format")
+    code, out, _ = run(content, "--time-format", "%d.%m.%Y")
+    assert code == 0
+    assert "from 2026-01-05 to 2026-02-04" in out
+    assert refused(run(content + "a,2026-02-30,1\n", "--time-format", "%d.%m.%Y"), "1 of 3", "row 3", "--time-format")
+
+
+def test_times_with_a_zone_need_the_zone_of_the_business(run):
+    """23:30 in New York on 31 January is already February in UTC."""
+    content = HEADER + "a,2026-02-01T04:30:00Z,30\na,2026-02-10T12:00:00+00:00,30\n"
+    assert refused(run(content), "the times carry a time zone", "--tz")
+    code, out, _ = run(content, "--tz", "America/New_York")
+    assert code == 0
+    assert "from 2026-01-31 to 2026-02-10" in out
+    assert refused(run(content + "a,2026-02-11 10:00,1\n", "--tz", "UTC"), "2 times carry a time zone and 1 do not")
+    assert refused(run(HEADER + GOOD, "--tz", "UTC"), "no time zone", "leave --tz out")
+    assert refused(run(content, "--tz", "Mars/Olympus"), "--tz must be an IANA time zone")
+
+
+@pytest.mark.parametrize(
+    ("content", "extra", "parts"),
+    [
+        (None, (), ("orders.csv: no such file",)),
+        (HEADER + GOOD, ("--customer", "client"), ("no column 'client' (--customer)", "nearest is 'client_id'")),
+        (HEADER + "a,yesterday,3\n", (), ("'paid_at'", "1 of 1 values cannot be read", "'yesterday'")),
+        (HEADER + 'a,2026-01-05,"1 200,50"\n', (), ("'sum'", "'1 200,50'", "write amounts as 1234.50")),
+        (HEADER, (), ("the log is empty",)),
+        ("", (), ("orders.csv",)),
+        (HEADER + GOOD, ("--as-of", "28.02.2026"), ("as_of must be a day like '2026-10-31'",)),
+        (HEADER + GOOD, ("--as-of", "2025-12-31"), ("no usable row up to as_of 2025-12-31", "3 after as_of")),
+        (HEADER + GOOD, ("--margin-share", "60"), ("margin_share must be a fraction",)),
+        (HEADER + GOOD, ("--lost-after", "-1"), ("lost_after must be a whole number >= 0",)),
+        (HEADER + GOOD + ",2026-01-05,1\n", (), ("4 rows", "1 null customer", "--exclude-invalid")),
+        (HEADER + GOOD + "a,,1\n", (), ("1 null time",)),
+        (HEADER + GOOD + "a,2026-01-05,\n", (), ("1 amount missing or not finite",)),
+        (HEADER + GOOD + "a,2026-01-05,nan\n", (), ("1 amount missing or not finite",)),
+        (HEADER + GOOD, ("--html", "/nowhere/page.html"), ("/nowhere",)),
+    ],
+)
+def test_wrong_input_is_one_line_and_exit_code_two(run, content, extra, parts):
+    assert refused(run(content, *extra), *parts)
+
+
+def test_a_file_of_another_kind_is_refused(run):
+    assert refused(run("x", name="orders.xlsx"), "must end in .csv")
+
+
+def test_a_damaged_parquet_file_is_refused(run):
+    assert refused(run("not parquet", name="orders.parquet"), "orders.parquet cannot be read")
+
+
+def test_unusable_rows_can_be_left_out_and_are_counted(run):
+    code, out, _ = run(HEADER + GOOD + ",2026-01-05,1\na,,1\n", "--exclude-invalid")
+    assert code == 0
+    assert "Left out of everything below: 1 null customer, 1 null time (rows of the log)." in out
+
+
+def test_column_names_and_paths_are_taken_literally(run, tmp_path):
+    columns = ["--customer", 'who "am" I', "--time", "it's", "--as-of", "2026-02-28"]
+    content = '"who ""am"" I",it\'s\nann,2026-01-05\n'
+    code, out, _ = run(content, columns=columns, name="o'rders; --.csv")
+    assert code == 0
+    assert "Customers 1 " in out
+
+
+def test_arguments_that_are_missing_are_exit_code_two(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        command.main(["report", "orders.csv"])
+    assert stopped.value.code == 2
+    assert "--as-of" in capsys.readouterr().err
+
+
+def test_the_demo_runs_as_a_program_and_repeats_itself(tmp_path):
+    def demo(folder):
+        line = [sys.executable, "-W", "error", "-m", "retention_metrics", "demo", "--folder", folder]
+        return subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+
+    first = demo("one")
+    assert "A beauty studio, as of 2026-10-31" in first
+    assert "Lifetime value" in first
+    assert (tmp_path / "one" / "demo-orders-report.html").is_file()
+    assert first.replace("one/", "two/") == demo("two")
+
+
+def test_the_demo_studio_has_customers_who_stay_and_who_leave(tmp_path):
+    _demo.write_orders(tmp_path / "a.csv", seed=1)
+    _demo.write_orders(tmp_path / "b.csv", seed=2)
+    rows = [line.split(",") for line in (tmp_path / "a.csv").read_text(encoding="utf-8").splitlines()[1:]]
+    assert (tmp_path / "b.csv").read_text(encoding="utf-8") != (tmp_path / "a.csv").read_text(encoding="utf-8")
+    assert max(time for _, time, _ in rows) <= f"{_demo.AS_OF} 23:59"
+    assert sum(float(paid) < 0 for *_, paid in rows) > 0
+    assert len({client for client, *_ in rows}) < len(rows) / 2
+
+
+def test_progress_speaks_after_a_second_and_not_before(capsys):
+    with command._slow("waiting"):
+        pass
+    assert capsys.readouterr().err == ""
+    with command._slow("waiting"):
+        time.sleep(1.3)
+    assert "waiting ... 1 s" in capsys.readouterr().err
