@@ -20,7 +20,7 @@ class Variant(NamedTuple):
 
 
 def main(variants: dict[str, Variant]) -> None:
-    """Run the variant named on the command line and print seconds and peak memory as JSON."""
+    """Run the variant named on the command line; print wall and CPU seconds and peak memory as JSON."""
     parser = argparse.ArgumentParser()
     parser.add_argument("variant", choices=variants)
     parser.add_argument("log", help="Parquet file of the log")
@@ -32,14 +32,16 @@ def main(variants: dict[str, Variant]) -> None:
     call(load(arguments.warm_up))
     log = load(arguments.log)
     loaded = peak_mb()
-    seconds = []
+    seconds, cpu_seconds = [], []
     for _ in range(arguments.calls):
-        started = time.perf_counter()
+        started, cpu_started = time.perf_counter(), time.process_time()
         answer = call(log)
         seconds.append(time.perf_counter() - started)
+        cpu_seconds.append(time.process_time() - cpu_started)
     peak = peak_mb()
     save(answer, arguments.answer)
-    print(json.dumps({"seconds": seconds, "loaded_mb": loaded, "peak_mb": peak}))
+    memory = {"loaded_mb": loaded, "peak_mb": peak}
+    print(json.dumps({"seconds": seconds, "cpu_seconds": cpu_seconds, **memory}))
 
 
 def peak_mb() -> float:

@@ -65,24 +65,29 @@ def compare(question, size, ids, arguments):
             written = expected if number == 0 and variant == variants[0] else answer
             command = [*program, variant, log, warm_up, written, str(calls)]
             found = json.loads(subprocess.check_output(command, cwd=HERE))
+            print(f"{size:,} {ids}, round {number + 1}: {variant} {min(found['seconds']):.3g} s", file=sys.stderr)
             if number == 0:
                 # In a process of its own: Linux never reports a child's peak below its parent's.
                 subprocess.check_call([sys.executable, "check.py", expected, written], cwd=HERE)
-            runs[variant] += [found | {"seconds": seconds} for seconds in found["seconds"]]
+            clocks = zip(found["seconds"], found["cpu_seconds"], strict=True)
+            runs[variant] += [found | {"seconds": wall, "cpu_seconds": cpu} for wall, cpu in clocks]
     return runs
 
 
 def print_table(question, cases):
-    """One line for each log and engine."""
+    """One line for each log and engine; CPU seconds and peak memory are those of ours, by hand, lifetimes."""
     print(f"\n{question}\n")
     names = ("orders", "ids", "engine", "ours", "by hand", "ours / by hand", "lifetimes", "lifetimes / ours")
-    print("| " + " | ".join([*names, "peak MB: ours, by hand, lifetimes"]) + " |")
-    print("|" + "---|" * (len(names) + 1))
+    print("| " + " | ".join([*names, "CPU s", "peak MB"]) + " |")
+    print("|" + "---|" * (len(names) + 2))
     for case in cases:
         for engine in QUESTIONS[question]:
             names = (f"{question} ours {engine}", f"{question} hand {engine}", f"{question} lifetimes")
             ours, hand, peer = (middle(case["runs"].get(name), "seconds") for name in names)
-            peaks = (middle(case["runs"].get(name), "peak_mb") for name in names)
+            cpus, peaks = (
+                ", ".join(shown(middle(case["runs"].get(name), key), form, "") for name in names)
+                for key, form in (("cpu_seconds", ".3g"), ("peak_mb", ",.0f"))
+            )
             cells = [
                 f"{case['size']:,}",
                 case["ids"],
@@ -91,7 +96,8 @@ def print_table(question, cases):
                 shown(hand and ours / hand, ".2f", ""),
                 shown(peer, ".3g", " s"),
                 shown(peer and peer / ours, ".1f", ""),
-                ", ".join(shown(peak, ",.0f", "") for peak in peaks),
+                cpus,
+                peaks,
             ]
             print("| " + " | ".join(cells) + " |")
 

@@ -130,6 +130,8 @@ def divide(
     numerator: Number, denominator: Number, *, metric: str, reason: str, undefined: Undefined = "raise"
 ) -> Number:
     """A ratio that is undefined where its denominator is zero."""
+    if undefined != "raise":
+        choice(("raise", "nan"), undefined=undefined)
     if isinstance(denominator, float) and isinstance(numerator, float):
         if denominator == 0:
             raise UndefinedMetric(metric, reason)
@@ -145,10 +147,11 @@ def refuse_undefined(
     hole: "bool | np.bool_ | BoolArray", *, metric: str, reason: str, undefined: Undefined = "raise"
 ) -> None:
     """Refuse where a metric has no value; an array call may ask for NaN in those places instead."""
+    if undefined != "raise":
+        choice(("raise", "nan"), undefined=undefined)
     where = first_true(hole)
     if where is None:
         return
-    choice(("raise", "nan"), undefined=undefined)
     if undefined == "raise" or where == ():
         raise UndefinedMetric(metric, reason, where or None)
 

@@ -60,7 +60,7 @@ class Rate(BaseModel):
         """The share, from 0 to 1."""
         return self.numerator / self.denominator
 
-    def interval(self, *, level: float = 0.95) -> Interval:
+    def interval(self, level: float = 0.95) -> Interval:
         """Wilson score interval of the share; it stays inside 0 to 1 and is never empty."""
         low, high = wilson(np.array([self.numerator]), np.array([self.denominator]), level)
         return Interval(low=float(low[0]), high=float(high[0]), level=level, method="wilson")

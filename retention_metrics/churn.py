@@ -264,7 +264,9 @@ def expected_lifetime(
     """
     choice(("certain_first", "completed", "continuous"), convention=convention)
     rate = fraction(churn=churn)
-    leaving: Number = hazard(churn, undefined=undefined) if convention == "continuous" else rate
+    leaving: Number = rate
+    if convention == "continuous":
+        leaving = _hazard(rate, metric="expected_lifetime", undefined=undefined)
     reached: Number = 1 - rate if convention == "completed" else 1.0
     reason = "churn is 0, so no lifetime ever ends"
     return divide(reached, leaving, metric="expected_lifetime", reason=reason, undefined=undefined)
@@ -299,8 +301,16 @@ def half_life(churn: Numbers, /, *, undefined: Undefined = "raise") -> float | F
         The median of the exponential lifetime; Skok, *SaaS Metrics 2.0*, for its use beside 1 / churn.
     """
     reason = "churn is 0, so half of the customers never leave"
-    rate = hazard(churn, undefined=undefined)
+    rate = _hazard(fraction(churn=churn), metric="half_life", undefined=undefined)
     return divide(float(np.log(2)), rate, metric="half_life", reason=reason, undefined=undefined)
+
+
+def _hazard(rate: Number, *, metric: str, undefined: Undefined) -> Number:
+    everybody = rate == 1
+    reason = "churn is 1, and no finite rate loses everybody"
+    refuse_undefined(everybody, metric=metric, reason=reason, undefined=undefined)
+    intensity = -log1p(-rate)
+    return intensity if isinstance(intensity, float) else np.where(everybody, np.nan, intensity)
 
 
 class PurchaseCycle(BaseModel):
@@ -308,8 +318,8 @@ class PurchaseCycle(BaseModel):
 
     A gap is closed when another purchase followed, and open when none has followed yet.
     ``median_closed`` is the median of the closed gaps alone: short-sighted, because long gaps are the ones
-    still open. ``median`` counts the open gaps as "longer than seen so far" (Kaplan-Meier); it is ``None``
-    when fewer than half of the purchases are known to have been followed by another.
+    still open. ``median`` counts the open gaps as "longer than seen so far": it is the first length at which
+    the Kaplan-Meier curve of all gaps is down to one half, and ``None`` when the curve never gets there.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -340,7 +350,8 @@ class CustomerFlow:
         new: Customers whose first purchase fell into the period.
         returned: Lost customers who bought again.
         lost: Customers who became lost in the period.
-        lost_of_start: Those of them who were there when it opened.
+        lost_of_start: Customers who were there when the period opened and not when it closed. Who was lost
+            and returned within it is not among them; who bought in it and was lost even so is.
         end: Customers when it closed.
         buyers: Customers who bought in the period.
         returning: Buyers whose first purchase was in an earlier period.
@@ -374,7 +385,13 @@ class CustomerFlow:
         refuse_if(open_at, "start + new + returned - lost is not end")
 
     def retention(self) -> FloatArray:
-        """Retention of the customers present at the start of each period; NaN where there were none."""
+        """Retention of the customers present at the start of each period; NaN where there were none.
+
+        It is :func:`cohort_retention` of ``start`` and ``start - lost_of_start``.
+
+        References:
+            Farris et al. (2010), *Marketing Metrics*, 2nd ed., chapter 5.
+        """
         return cohort_retention(start=self.start, retained=self.start - self.lost_of_start, undefined="nan")
 
     def pooled_churn(self, *, last: int | None = None) -> Rate:
@@ -391,6 +408,9 @@ class CustomerFlow:
 
         Raises:
             UndefinedMetric: No complete period began with customers.
+
+        References:
+            The pooled rate of Gold (2020), *Fighting Churn with Data*, chapter 2.
         """
         chosen = np.flatnonzero(self.complete)
         if last is not None:

@@ -1,7 +1,8 @@
 """The cohort table: customers by the period that won them, followed through the periods after it.
 
-A cell is in one of three states, and never in two. ``observed``: its period had ended by ``as_of``; the count
-is final, and 0 means that nobody came. ``partial``: its period is running; the count is a count so far.
+A cell is in one of three states, and never in two. ``observed``: its period had ended by ``as_of``, and 0 means
+that nobody came; the count is final, except with ``counting="on_or_after"``, where later purchases still
+count. ``partial``: its period is running; the count is a count so far.
 ``unobserved``: its period lies ahead; there is no count, and NaN stands in its place.
 """
 
@@ -13,9 +14,9 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from retention_metrics._checks import at_least, choice, day, freeze
+from retention_metrics._checks import at_least, choice, day, freeze, refuse_if
 from retention_metrics._frames import Backend, columns_to_frame
-from retention_metrics._periods import PERIODS, first_day, label, last_day, period_of
+from retention_metrics._periods import PERIODS, WEEKDAYS, first_day, label, last_day, period_of
 from retention_metrics._stats import Intervals, wilson
 from retention_metrics._typing import BoolArray, FloatArray, IntArray, Period, Weekday
 from retention_metrics.errors import InvalidValue
@@ -77,7 +78,7 @@ class CohortTable:
 
     @property
     def observed(self) -> BoolArray:
-        """Which cells are final."""
+        """Which cells lie in periods that had ended by ``as_of``."""
         return np.asarray(self.states == OBSERVED)
 
     def counts(self) -> FloatArray:
@@ -105,6 +106,10 @@ class CohortTable:
 
         Raises:
             InvalidValue: An unknown method.
+
+        References:
+            Fader & Hardie (2007), *Journal of Interactive Marketing* 21(1), for following cohorts by age;
+            the pooled average is the ratio estimator of survey sampling.
         """
         choice(("pooled", "unweighted"), method=method)
         usable = self.observed & (self.sizes[:, None] > 0)
@@ -124,6 +129,9 @@ class CohortTable:
 
         Raises:
             InvalidValue: The level is not between 0 and 1.
+
+        References:
+            Wilson (1927), *Journal of the American Statistical Association* 22, 209-212.
         """
         counted = np.where(self.observed, self.retained, np.nan)
         low, high = wilson(counted, np.broadcast_to(self.sizes[:, None], counted.shape), level)
@@ -182,6 +190,7 @@ def from_counts(
     start: date | str,
     period: Period = "month",
     sizes: Sequence[int] | None = None,
+    week_start: Weekday = "monday",
 ) -> CohortTable:
     """A cohort table from a triangle of counts, such as a published one.
 
@@ -190,6 +199,7 @@ def from_counts(
         start: First day of the first cohort's period.
         period: Length of a period.
         sizes: Customers in each cohort; by default the counts at age 0.
+        week_start: ``"monday"`` or ``"sunday"``, when the period is a week.
 
     Returns:
         A :class:`CohortTable` that ends with the last period that any row covers.
@@ -209,30 +219,33 @@ def from_counts(
         Fader & Hardie (2007), "How to project customer retention", *Journal of Interactive Marketing* 21(1).
     """
     choice(PERIODS, period=period)
+    choice(WEEKDAYS, week_start=week_start)
     opened = day(start=start)
-    first = period_of(opened, period)
-    if first_day(first, period) != opened:
-        raise InvalidValue(f"start must be the first day of a {period}, got {opened}; {first_day(first, period)} is")
+    first = period_of(opened, period, week_start)
+    if first_day(first, period, week_start) != opened:
+        near = first_day(first, period, week_start)
+        raise InvalidValue(f"start must be the first day of a {period}, got {opened}; {near} is")
     rows = [[np.nan if count is None else count for count in row] for row in counts]
-    if not rows or not all(rows):
+    if not rows or not all(rows) or any(np.isnan(row[0]) for row in rows):
         raise InvalidValue("counts must have at least one cohort, and each cohort its count at age 0")
     retained = np.full((len(rows), max(map(len, rows))), np.nan)
     for i, row in enumerate(rows):
         retained[i, : len(row)] = row
     known = ~np.isnan(retained)
-    if known.any():
-        at_least(0, counts=retained[known])
+    counted = np.asarray(at_least(0, counts=retained[known]))
     base = retained[:, 0] if sizes is None else np.asarray(at_least(0, sizes=sizes))
-    if base.shape != (len(rows),) or np.isnan(base).any():
+    if base.shape != (len(rows),):
         raise InvalidValue(f"sizes must be {len(rows)} counts, one for each cohort")
+    refuse_if(counted % 1 != 0, "counts must be whole numbers of customers")
+    refuse_if(base % 1 != 0, "sizes must be whole numbers of customers")
     last = max(first + i + len(row) - 1 for i, row in enumerate(rows))
     return CohortTable(
-        cohorts=tuple(first_day(first + i, period) for i in range(len(rows))),
+        cohorts=tuple(first_day(first + i, period, week_start) for i in range(len(rows))),
         sizes=base.astype(np.int64),
         retained=retained,
         states=np.where(known, OBSERVED, UNOBSERVED),
         period=period,
-        as_of=last_day(last, period),
+        as_of=last_day(last, period, week_start),
     )
 
 

@@ -66,7 +66,8 @@ def lifetime_value(
     Args:
         margin: Money per customer and period after variable costs; may be negative.
         periods: Mean lifetime in periods, >= 0. No discounting: use ``churn`` for that.
-        churn: Share of customers lost per period, from 0 to 1.
+        churn: Share of customers lost per period, from 0 to 1. At 0 a horizon is needed, whatever the
+            discount: that nobody has left yet does not make an everlasting customer.
         discount: Discount rate per the same period, >= 0.
         timing: ``"start"`` (first payment at once and certain) or ``"end"`` (Gupta-Lehmann).
         horizon: Count only this many periods, >= 0.
@@ -209,6 +210,8 @@ def _annuity(churn: Number, discount: Number, horizon: Number) -> Number:
     """Sum of q^k for k from 0 to horizon - 1, where q = (1 - churn) / (1 + discount)."""
     lost = (churn + discount) / (1 + discount)
     everlasting = np.equal(lost, 0)
-    closed = -expm1(horizon * log1p(-lost)) / np.where(everlasting, 1.0, lost)
-    total = np.where(everlasting, horizon, closed)
+    ending = np.equal(lost, 1)
+    decay = horizon * log1p(-np.where(ending, 0.0, lost))
+    total = np.where(everlasting, horizon, -expm1(decay) / np.where(everlasting, 1.0, lost))
+    total = np.where(ending, np.sign(horizon), total)
     return float(total) if total.ndim == 0 else total

@@ -67,7 +67,7 @@ class Report:
         title: What the report is of.
         summary: What the log holds.
         repeat: Repeat purchase rate of all customers.
-        repeat_mature: The same of customers whose first purchase is more than ``lost_after`` days ago, or
+        repeat_mature: The same of customers whose first purchase is at least ``lost_after`` days ago, or
             ``None``.
         cycle: Purchase cycle, or ``None`` when nobody has bought twice.
         lost_after: Days without a purchase after which a customer is lost, or ``None``.

@@ -9,6 +9,7 @@ import random
 from collections import defaultdict
 from collections.abc import Iterable
 from fractions import Fraction
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -52,8 +53,8 @@ def nasty_log(customers: Iterable[str | int], *, seed: int = 1997) -> list[Order
                 amount = rng.choice([0.0, -15.5, rng.randrange(1, 9_000) / 100])
                 orders.append(Order(customer, dt.datetime.combine(day, hour), amount))
     for day in (dt.date(2023, 12, 31), dt.date(2024, 1, 1), dt.date(2024, 2, 29), dt.date(2024, 3, 31)):
-        for hour in (midnight, last_second):
-            orders.append(Order(rng.choice(list(customers)), dt.datetime.combine(day, hour), 10.0))
+        edges = (midnight, last_second)
+        orders += [Order(rng.choice(list(customers)), dt.datetime.combine(day, hour), 10.0) for hour in edges]
     rng.shuffle(orders)
     return orders
 
@@ -115,16 +116,18 @@ def summary(orders: list[Order], as_of: dt.date) -> dict[str, Any]:
 
 def rfm(orders: list[Order], as_of: dt.date, unit: str, week_start: str = "monday") -> list[dict[str, Any]]:
     """Fader, Hardie & Lee: units with a purchase after the first, and the time to the last and to as_of."""
+    table = spent(orders, as_of, unit, week_start)
+    calendar = openings(min(min(by_unit) for by_unit in table.values()), as_of, unit, week_start)
+    number = {opened: position for position, opened in enumerate(calendar)}
     rows = []
-    for customer, by_unit in spent(orders, as_of, unit, week_start).items():
+    for customer, by_unit in table.items():
         first, *repeats = sorted(by_unit)
-        span = openings(first, as_of, unit, week_start)
         rows.append(
             {
                 "customer": customer,
                 "frequency": len(repeats),
-                "recency": span.index(repeats[-1]) if repeats else 0,
-                "T": len(span) - 1,
+                "recency": number[max(by_unit)] - number[first],
+                "T": len(calendar) - 1 - number[first],
                 "monetary_value": math.fsum(by_unit[u] for u in repeats) / len(repeats) if repeats else None,
             }
         )
@@ -223,7 +226,7 @@ def gaps(orders: list[Order], as_of: dt.date) -> tuple[list[int], list[int]]:
     closed, still_open = [], []
     for by_day in spent(orders, as_of).values():
         days = sorted(by_day)
-        closed += [(later - earlier).days for earlier, later in zip(days, days[1:], strict=False)]
+        closed += [(later - earlier).days for earlier, later in pairwise(days)]
         still_open.append((as_of - days[-1]).days)
     return closed, still_open
 
@@ -244,8 +247,8 @@ def flow(
     calendar = openings(first, as_of, period, week_start)
     for number, opened in enumerate(calendar):
         day, at_start, met_before = opened, set(here), set(met)
-        buyers, left = set(), []
-        new = returned = 0
+        buyers = set()
+        new = returned = lost = 0
         while day <= as_of and (number + 1 == len(calendar) or day < calendar[number + 1]):
             for customer, days in bought.items():
                 if day in days:
@@ -257,15 +260,15 @@ def flow(
                     last_seen[customer] = day
                 elif customer in here and (day - last_seen[customer]).days > lost_after:
                     here.remove(customer)
-                    left.append(customer)
+                    lost += 1
             day += DAY
         table["periods"].append(opened)
         table["complete"].append(opening(as_of + DAY, period, week_start) > opened)
         table["start"].append(len(at_start))
         table["new"].append(new)
         table["returned"].append(returned)
-        table["lost"].append(len(left))
-        table["lost_of_start"].append(len(at_start & set(left)))
+        table["lost"].append(lost)
+        table["lost_of_start"].append(len(at_start - here))
         table["end"].append(len(here))
         table["buyers"].append(len(buyers))
         table["returning"].append(len(buyers & met_before))

@@ -1,6 +1,7 @@
 """Every question to a log of purchases, on every engine, against plain Python."""
 
 import datetime as dt
+from collections import Counter
 
 import pyarrow as pa
 import pytest
@@ -88,6 +89,8 @@ def test_status(engine, log):
     expected = oracles.status(ORDERS, AS_OF, 30, 10)
     assert {row["status"] for row in expected} == {"active", "at_risk", "lost"}
     assert found == expected
+    counts = log.status_counts(as_of=AS_OF, lost_after=30, at_risk_after=10)
+    assert counts == Counter(row["status"] for row in expected)
 
 
 @pytest.mark.parametrize(

@@ -127,6 +127,27 @@ def make_clock(frame: Frame, column: str, *, tz: str | None, week_start: Weekday
     return Clock(column, tz, dated=False, week_start=week_start)
 
 
+def with_period(frame: Frame, into: str, *, day: str, period: Period, week_start: Weekday) -> Frame:
+    """Add the running number of the calendar period of a day that is known by its ordinal.
+
+    Months are found in years that begin on 1 March, where the leap day comes last: no two engines turn an integer
+    into a date in the same way. Step by step, because SQL engines repeat the operands of every division.
+    """
+    ordinal = nw.col(day)
+    if period == "day":
+        return frame.with_columns(ordinal.alias(into))
+    if period == "week":
+        return frame.with_columns(((ordinal - week_shift(week_start)) // 7).alias(into))
+    era, left, years, of_year = (nw.col(name) for name in ("_era", "_left", "_years", "_of_year"))
+    frame = frame.with_columns(_era=(ordinal + 305) // 146_097)
+    frame = frame.with_columns(_left=ordinal + 305 - era * 146_097)
+    frame = frame.with_columns(_years=(left - left // 1_460 + left // 36_524 - left // 146_096) // 365)
+    frame = frame.with_columns(_of_year=left - years * 365 - years // 4 + years // 100)
+    months = (era * 400 + years) * 12 + (of_year * 5 + 2) // 153 + 2
+    frame = frame.with_columns((months // months_in(period)).cast(nw.Int32).alias(into))
+    return frame.drop("_era", "_left", "_years", "_of_year")
+
+
 def with_previous(frame: Frame, *, within: str, order: str) -> Frame:
     """Add ``previous``: the value of ``order`` in the row before, of the same ``within``; null in the first.
 

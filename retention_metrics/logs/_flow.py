@@ -5,21 +5,24 @@ import datetime as dt
 import narwhals.stable.v2 as nw
 import numpy as np
 
-from retention_metrics._checks import whole
-from retention_metrics._periods import first_day, last_day, period_of, periods_of
+from retention_metrics._checks import choice, whole
+from retention_metrics._periods import PERIODS, first_day, last_day, period_of, periods_of
 from retention_metrics._stats import Rate, weighted_survival
-from retention_metrics._typing import FloatArray, IntArray, Period
+from retention_metrics._typing import FloatArray, IntArray, Period, Weekday
 from retention_metrics.churn import CustomerFlow, PurchaseCycle
 from retention_metrics.errors import UndefinedMetric
-from retention_metrics.logs._engines import Frame, to_numbers, with_previous
+from retention_metrics.logs._engines import Frame, to_numbers, with_period, with_previous
 from retention_metrics.logs._rows import Log, usable_rows
+
+_NEVER = 1_000_000
+"""Days after which nobody is lost any more: longer than any calendar, and short enough for 32 bits."""
 
 
 def repeat_purchase_rate(log: Log, as_of: dt.date | str, min_age: int) -> Rate:
     """See :meth:`Transactions.repeat_purchase_rate`."""
     age = whole(0, min_age=min_age)
     days, _, until = _purchase_days(log, as_of)
-    customers = days.group_by("customer").agg(nw.len().alias("purchases"), nw.col("period").min().alias("first"))
+    customers = days.group_by("customer").agg(nw.len().alias("purchases"), nw.col("day").min().alias("first"))
     old = customers.filter(nw.col("first") <= until.toordinal() - age)
     repeated = (nw.col("purchases") > 1).cast(nw.Int64).sum()
     found = to_numbers(old.select(nw.len().alias("buyers"), repeated.alias("repeated")))
@@ -37,22 +40,20 @@ def repeat_purchase_rate(log: Log, as_of: dt.date | str, min_age: int) -> Rate:
 def purchase_cycle(log: Log, as_of: dt.date | str) -> PurchaseCycle:
     """See :meth:`Transactions.purchase_cycle`."""
     days, _, until = _purchase_days(log, as_of)
-    gap = nw.col("period") - nw.col("previous")
-    follow = with_previous(days, within="customer", order="period").filter(~nw.col("previous").is_null())
-    closed = to_numbers(follow.select(gap.alias("gap")).group_by("gap").agg(nw.len().alias("count")))
+    follow = with_previous(days, within="customer", order="day").filter(~nw.col("previous").is_null())
+    gap = (nw.col("day") - nw.col("previous")).alias("gap")
+    closed = to_numbers(follow.select(gap).group_by("gap").agg(nw.len().alias("count")))
     if closed["gap"].size == 0:
         raise UndefinedMetric("purchase_cycle", "no customer has bought on a second day")
     last = _last_days(days)
     lengths = np.concatenate([closed["gap"], until.toordinal() - last["day"]])
     count = np.concatenate([closed["count"], last["customers"]])
     ended = np.concatenate([np.ones(closed["gap"].size, bool), np.zeros(last["day"].size, bool)])
-    order = np.argsort(closed["gap"])
-    middle = np.searchsorted(np.cumsum(closed["count"][order]), closed["count"].sum() / 2)
     times, survival = weighted_survival(lengths, ended, count)
-    reached = times[survival <= 0.5]
+    reached = times[survival <= 0.5 + 1e-12]
     return PurchaseCycle(
         median=float(reached[0]) if reached.size else None,
-        median_closed=float(closed["gap"][order][middle]),
+        median_closed=_median(closed["gap"], closed["count"]),
         closed=int(closed["count"].sum()),
         open=int(last["customers"].sum()),
     )
@@ -60,57 +61,51 @@ def purchase_cycle(log: Log, as_of: dt.date | str) -> PurchaseCycle:
 
 def retention_by_period(log: Log, period: Period, as_of: dt.date | str, lost_after: int) -> CustomerFlow:
     """See :meth:`Transactions.retention_by_period`."""
-    limit = whole(0, lost_after=lost_after)
-    days, excluded, until = _purchase_days(log, as_of)
+    choice(PERIODS, period=period)
+    limit = min(whole(0, lost_after=lost_after), _NEVER)
     week_start = log.clock.week_start
-    steps = with_previous(days, within="customer", order="period")
-    # A customer is lost on the first day that is more than lost_after days from the last purchase.
-    back = nw.col("period") - nw.col("previous") > limit + 1
-    by_day = to_numbers(
-        steps.with_columns(
-            new=nw.col("previous").is_null().cast(nw.Int64),
-            returned=back.fill_null(value=False).cast(nw.Int64),
-        )
-        .group_by("period")
-        .agg(nw.col("new").sum(), nw.col("returned").sum(), *([nw.col("amount").sum()] if log.amount else [])),
-        floats=("amount",),
-    )
-    lapsed = to_numbers(steps.filter(back).group_by("previous").agg(nw.len().alias("customers")))
+    days, excluded, until = _purchase_days(log, as_of)
+    days = with_period(days, "period", day="day", period=period, week_start=week_start)
+    bought = _purchases(days, limit, paid=log.amount is not None)
+    stays = _stays(days, limit, period, until, week_start)
     last = _last_days(days)
-    gone = until.toordinal() - last["day"] > limit
+    last = {name: values[until.toordinal() - last["day"] > limit] for name, values in last.items()}
 
-    bought_on = by_day["period"]
-    opened = period_of(dt.date.fromordinal(int(bought_on.min())), period, week_start)
-    current = period_of(until, period, week_start)
-    length = current - opened + 1
+    opened = period_of(dt.date.fromordinal(int(bought["day"].min())), period, week_start)
+    indices = range(opened, period_of(until, period, week_start) + 1)
 
-    def spread(ordinals: IntArray, values: IntArray | FloatArray) -> FloatArray:
-        placed = periods_of(ordinals, period, week_start) - opened
-        return np.bincount(placed, weights=values, minlength=length).astype(np.float64)
+    def count(periods: IntArray, values: IntArray | FloatArray) -> FloatArray:
+        return np.bincount(periods - opened, weights=values, minlength=len(indices)).astype(np.float64)
 
-    last_seen = np.concatenate([lapsed["previous"], last["day"][gone]])
-    leavers = np.concatenate([lapsed["customers"], last["customers"][gone]])
-    lost_on = last_seen + limit + 1
-    from_start = periods_of(last_seen, period, week_start) < periods_of(lost_on, period, week_start)
-    new = spread(bought_on, by_day["new"])
-    returned = spread(bought_on, by_day["returned"])
-    lost = spread(lost_on, leavers)
+    def count_days(ordinals: IntArray, values: IntArray | FloatArray) -> FloatArray:
+        return count(periods_of(ordinals, period, week_start), values)
+
+    again = bought["lapsed"] > 0
+    new = count_days(bought["day"], bought["new"])
+    returned = count_days(bought["day"][again], bought["customers"][again])
+    # A customer is lost on the first day that is more than lost_after days from the last purchase.
+    lost = count_days(bought["lapsed"][again] + limit + 1, bought["customers"][again])
+    lost += count_days(last["day"] + limit + 1, last["customers"])
     end = np.cumsum(new + returned - lost)
-    indices = range(opened, current + 1)
-    buyers = _buyers(log, as_of, period, opened, length)
-    closes = np.array([last_day(index, period, week_start) <= until for index in indices])
+    gone = stays["left"] > 0
+    last_period = periods_of(last["day"], period, week_start)
+    lapse_period = periods_of(last["day"] + limit + 1, period, week_start)
+    stayed = lapse_period > last_period
+    lost_of_start = count(stays["left"][gone], stays["customers"][gone])
+    lost_of_start += count(lapse_period[stayed], last["customers"][stayed])
+    buyers = count(stays["period"], stays["customers"])
     return CustomerFlow(
         periods=tuple(first_day(index, period, week_start) for index in indices),
-        complete=closes,
+        complete=np.array([last_day(index, period, week_start) <= until for index in indices]),
         start=_counts(np.concatenate([[0.0], end[:-1]])),
         new=_counts(new),
         returned=_counts(returned),
         lost=_counts(lost),
-        lost_of_start=_counts(spread(lost_on[from_start], leavers[from_start])),
+        lost_of_start=_counts(lost_of_start),
         end=_counts(end),
-        buyers=buyers,
-        returning=buyers - _counts(new),
-        revenue=spread(bought_on, by_day["amount"]) if log.amount else None,
+        buyers=_counts(buyers),
+        returning=_counts(buyers - new),
+        revenue=count_days(bought["day"], bought["amount"]) if log.amount is not None else None,
         period=period,
         as_of=until,
         lost_after=limit,
@@ -119,26 +114,60 @@ def retention_by_period(log: Log, period: Period, as_of: dt.date | str, lost_aft
 
 
 def _purchase_days(log: Log, as_of: dt.date | str) -> tuple[Frame, dict[str, int], dt.date]:
-    """One row a customer and day of purchase: ``customer``, ``period`` (the day) and, if there is any, ``amount``."""
+    """One row a customer and day of purchase: ``customer``, ``day`` and, if the log has amounts, ``amount``."""
     rows, excluded, until = usable_rows(log, as_of=as_of, period="day")
-    amounts = [nw.col("amount").sum()] if log.amount else []
-    return rows.group_by("customer", "period").agg(*amounts), excluded, until
+    amounts = [nw.col("amount").sum()] if log.amount is not None else []
+    return rows.rename({"period": "day"}).group_by("customer", "day").agg(*amounts), excluded, until
+
+
+def _purchases(days: Frame, limit: int, *, paid: bool) -> dict[str, IntArray]:
+    """Purchases by day and, for those who had been lost, by the last day before: ``lapsed``, otherwise 0."""
+    previous = nw.col("previous")
+    back = nw.col("day") - previous > limit + 1
+    steps = with_previous(days, within="customer", order="day").with_columns(
+        new=previous.is_null().cast(nw.Int64), lapsed=nw.when(back).then(previous).otherwise(nw.lit(0))
+    )
+    amounts = [nw.col("amount").sum()] if paid else []
+    counted = steps.group_by("day", "lapsed").agg(nw.len().alias("customers"), nw.col("new").sum(), *amounts)
+    return to_numbers(counted, floats=("amount",))
+
+
+def _stays(days: Frame, limit: int, period: Period, until: dt.date, week_start: Weekday) -> dict[str, IntArray]:
+    """Buyers by period, and by the period at whose end a stay is seen to have ended: ``left``, otherwise 0.
+
+    A customer is there at the end of a period when the last purchase is at most ``limit`` days ago. Looking
+    back from a period with a purchase to the one before it, the customer left the base in between; or was
+    there when this period opened, bought, and was gone again when it closed. Stays that end after a
+    customer's last purchase are not among them.
+    """
+    active = days.group_by("customer", "period").agg(nw.col("day").max())
+    steps = with_previous(active, within="customer", order="day")
+    steps = steps.with_columns(
+        previous=nw.col("previous").fill_null(0).cast(nw.Int64), lapse_day=nw.col("day") + (limit + 1)
+    ).with_columns(previous_lapse_day=nw.col("previous") + (limit + 1))
+    for into, day in (("before", "previous"), ("lapse", "previous_lapse_day"), ("own_lapse", "lapse_day")):
+        steps = with_period(steps, into, day=day, period=period, week_start=week_start)
+    here, lapse = nw.col("period"), nw.col("lapse")
+    known = nw.col("previous") > 0
+    between = known & (lapse > nw.col("before")) & (lapse < here)
+    gone = (nw.col("own_lapse") == here) & (nw.col("lapse_day") <= until.toordinal())
+    within = known & (lapse >= here) & gone
+    left = nw.when(between).then(lapse).otherwise(nw.when(within).then(here).otherwise(nw.lit(0)))
+    return to_numbers(steps.with_columns(left=left).group_by("period", "left").agg(nw.len().alias("customers")))
 
 
 def _last_days(days: Frame) -> dict[str, IntArray]:
     """Customers by day of their last purchase."""
-    last = days.group_by("customer").agg(nw.col("period").max().alias("day"))
+    last = days.group_by("customer").agg(nw.col("day").max())
     return to_numbers(last.group_by("day").agg(nw.len().alias("customers")))
 
 
-def _buyers(log: Log, as_of: dt.date | str, period: Period, opened: int, length: int) -> IntArray:
-    """Customers who bought, by period."""
-    rows, _, _ = usable_rows(log, as_of=as_of, period=period)
-    active = rows.group_by("customer", "period").agg()
-    found = to_numbers(active.group_by("period").agg(nw.len().alias("customers")))
-    counts = np.zeros(length, dtype=np.int64)
-    counts[found["period"] - opened] = found["customers"]
-    return counts
+def _median(values: IntArray, weights: IntArray) -> float:
+    """The middle value, or the mean of the two in the middle."""
+    order = np.argsort(values)
+    upto = np.cumsum(weights[order])
+    middle = np.searchsorted(upto, [(upto[-1] + 1) // 2, upto[-1] // 2 + 1])
+    return float(values[order][middle].mean())
 
 
 def _counts(values: FloatArray) -> IntArray:

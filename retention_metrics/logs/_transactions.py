@@ -21,7 +21,8 @@ class Transactions:
     are checked at once, the rows when a question is asked. Lazy stays lazy, and tables of customers come back
     as a frame of the kind that came in, in no particular order.
 
-    Orders of one customer on one day count as one purchase. Refunds are negative amounts: they are netted
+    Orders of one customer on one day count as one purchase, except where orders themselves are counted
+    (``summary``, ``min_events``). Refunds are negative amounts: they are netted
     with the other amounts of their day, and a day with nothing but a refund still counts as a purchase day, so
     leave such rows out if that is not meant.
 
@@ -94,7 +95,7 @@ class Transactions:
         )
 
     def summary(self, *, as_of: dt.date | str) -> _summary.LogSummary:
-        """What the log holds up to a day: rows, customers, orders, days, revenue, and rows left out.
+        """What the log holds up to a day: customers, orders, days, revenue, and rows left out.
 
         Args:
             as_of: Last day that the data cover, inclusive.
