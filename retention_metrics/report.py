@@ -299,7 +299,7 @@ def _months(report: Report) -> Section:
     )
     sentences = [
         "start + new + back - lost = end. Back: lost customers who bought again. Returning: buyers who first bought "
-        "in an earlier month. Retention: share of the customers present at the start who were not lost in the month.",
+        "in an earlier month. Retention: share of the customers present at the start who were there at the end.",
         f"A customer is lost on day {flow.lost_after + 1} after the last purchase, so the first months of a log "
         "cannot lose anybody yet.",
     ]

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import duckdb
 import pytest
@@ -147,6 +148,18 @@ def test_the_demo_runs_as_a_program_and_repeats_itself(tmp_path):
     assert "Lifetime value" in first
     assert (tmp_path / "one" / "demo-orders-report.html").is_file()
     assert first.replace("one/", "two/") == demo("two")
+
+
+def test_the_example_reads_what_the_demo_writes(tmp_path):
+    _demo.write_orders(tmp_path / "orders.csv")
+    example = Path(__file__).parents[1] / "examples" / "orders_in_duckdb.py"
+    line = [sys.executable, str(example), str(tmp_path / "orders.csv")]
+    shown = subprocess.run(line, capture_output=True, text=True, check=True).stdout
+    orders = (tmp_path / "orders.csv").read_text(encoding="utf-8").splitlines()[1:]
+    clients = {order.split(",")[0] for order in orders}
+    pooled = next(line for line in shown.splitlines() if line.startswith("pooled"))
+    assert pooled.split()[1] == f"{len(clients):,}"
+    assert "A customer is worth about" in shown
 
 
 def test_the_demo_studio_has_customers_who_stay_and_who_leave(tmp_path):
