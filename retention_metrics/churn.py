@@ -410,7 +410,7 @@ class CustomerFlow:
             UndefinedMetric: No complete period began with customers.
 
         References:
-            The pooled rate of Gold (2020), *Fighting Churn with Data*, chapter 2.
+            The ratio estimator: Cochran (1977), *Sampling Techniques*, 3rd ed., chapter 6.
         """
         chosen = np.flatnonzero(self.complete)
         if last is not None:

@@ -82,7 +82,11 @@ class CohortTable:
         return np.asarray(self.states == OBSERVED)
 
     def counts(self) -> FloatArray:
-        """Customers counted in each cell; partial cells so far, NaN where unobserved."""
+        """Customers counted in each cell; partial cells so far, NaN where unobserved.
+
+        References:
+            Fader & Hardie (2007), *Journal of Interactive Marketing* 21(1), 76-90.
+        """
         return self.retained
 
     def rates(self) -> FloatArray:
@@ -90,6 +94,9 @@ class CohortTable:
 
         NaN where unobserved, and in the rows of empty cohorts, which have no share. Partial cells give the
         share so far: ask ``states`` before comparing them.
+
+        References:
+            Fader & Hardie (2007), *Journal of Interactive Marketing* 21(1), 76-90.
         """
         sizes = np.where(self.sizes > 0, self.sizes, np.nan)[:, None]
         return np.asarray(self.retained / sizes, dtype=np.float64)
@@ -109,7 +116,7 @@ class CohortTable:
 
         References:
             Fader & Hardie (2007), *Journal of Interactive Marketing* 21(1), for following cohorts by age;
-            the pooled average is the ratio estimator of survey sampling.
+            the pooled average is the ratio estimator of Cochran (1977), *Sampling Techniques*, 3rd ed., chapter 6.
         """
         choice(("pooled", "unweighted"), method=method)
         usable = self.observed & (self.sizes[:, None] > 0)

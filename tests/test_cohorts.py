@@ -181,7 +181,7 @@ def test_the_printed_table_tells_the_three_states_apart():
         ([[4, math.inf]], {}, "counts.* must be a finite number >= 0, got inf"),
         ([], {}, "at least one cohort"),
         ([[]], {}, "at least one cohort"),
-        ([[None, 1]], {}, "sizes must be 1 counts"),
+        ([[None, 1]], {}, "each cohort its count at age 0"),
         ([[4, 1]], {"sizes": [4, 4]}, "sizes must be 1 counts"),
         ([[4, 1]], {"start": "2026-01-05"}, "start must be the first day of a month.*2026-01-01 is"),
         ([[4, 1]], {"start": "01.01.2026"}, "start must be a day like '2026-10-31'"),

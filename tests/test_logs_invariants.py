@@ -160,6 +160,13 @@ def test_doubled_rows_change_no_frequency(orders, times):
     assert money[1] == [None if m is None else pytest.approx(times * m, abs=1e-9) for m in money[0]]
 
 
+def assert_alike(before, after):
+    """Sums of money may differ in the order of addition; nothing else may."""
+    money = [answer.pop("revenue", 0.0) for answer in (before, after)]
+    assert money[1] == pytest.approx(money[0], rel=1e-12, abs=1e-9)
+    assert before == after
+
+
 @given(orders=logs(), later=st.integers(1, 50))
 def test_rows_after_as_of_change_nothing_but_their_count(orders, later):
     """Answers of a past day stay what they were when more data arrive."""
@@ -171,9 +178,8 @@ def test_rows_after_as_of_change_nothing_but_their_count(orders, later):
         before, after = (a.model_dump() if hasattr(a, "model_dump") else a.to_dict() for a in answers)
         assert before.pop("excluded", {}) == {}
         assert after.pop("excluded", {"after as_of": len(future)}) == {"after as_of": len(future)}
-        assert before == after
-    flows = [log.retention_by_period(as_of=as_of, lost_after=20).to_dict() for log in (then, now)]
-    assert flows[0] == flows[1]
+        assert_alike(before, after)
+    assert_alike(*(log.retention_by_period(as_of=as_of, lost_after=20).to_dict() for log in (then, now)))
 
 
 @given(orders=logs())

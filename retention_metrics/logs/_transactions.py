@@ -166,6 +166,10 @@ class Transactions:
         Raises:
             InvalidRows: Rows that cannot be used, counted by reason.
             InvalidValue: No usable row up to ``as_of``, no cohort from ``start`` on, or a table too large.
+
+        References:
+            Fader & Hardie (2007), "How to project customer retention", *Journal of Interactive Marketing*
+            21(1), 76-90.
         """
         return _cohorting.cohorts(
             self._log,
@@ -192,6 +196,10 @@ class Transactions:
         Raises:
             InvalidRows: Rows that cannot be used, counted by reason.
             InvalidValue: No usable row up to ``as_of``, or ``at_risk_after`` not below ``lost_after``.
+
+        References:
+            Buckinx & Van den Poel (2005), *European Journal of Operational Research* 164(1), 252-268, for
+            defection by inactivity.
         """
         return _status.status(self._log, as_of, lost_after, at_risk_after)
 
@@ -211,6 +219,10 @@ class Transactions:
         Raises:
             InvalidRows: Rows that cannot be used, counted by reason.
             InvalidValue: No usable row up to ``as_of``, or ``at_risk_after`` not below ``lost_after``.
+
+        References:
+            Buckinx & Van den Poel (2005), *European Journal of Operational Research* 164(1), 252-268, for
+            defection by inactivity.
         """
         return _status.status_counts(self._log, as_of, lost_after, at_risk_after)
 
@@ -229,6 +241,9 @@ class Transactions:
             UndefinedMetric: No customer is old enough.
             InvalidRows: Rows that cannot be used, counted by reason.
             InvalidValue: No usable row up to ``as_of``.
+
+        References:
+            Wilson (1927), *Journal of the American Statistical Association* 22, 209-212, for the interval.
         """
         return _flow.repeat_purchase_rate(self._log, as_of, min_age)
 
@@ -245,6 +260,9 @@ class Transactions:
             UndefinedMetric: No customer has bought on a second day.
             InvalidRows: Rows that cannot be used, counted by reason.
             InvalidValue: No usable row up to ``as_of``.
+
+        References:
+            Kaplan & Meier (1958), *Journal of the American Statistical Association* 53, 457-481.
         """
         return _flow.purchase_cycle(self._log, as_of)
 
@@ -263,5 +281,8 @@ class Transactions:
         Raises:
             InvalidRows: Rows that cannot be used, counted by reason.
             InvalidValue: No usable row up to ``as_of``.
+
+        References:
+            Farris et al. (2010), *Marketing Metrics*, 2nd ed., chapter 5.
         """
         return _flow.retention_by_period(self._log, period, as_of, lost_after)
