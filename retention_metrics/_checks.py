@@ -12,6 +12,7 @@ from collections.abc import Collection, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from typing import SupportsFloat
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
 
@@ -95,12 +96,23 @@ def day(**argument: object) -> dt.date:
         except ValueError:
             raise InvalidValue(f"{name} must be a day like '2026-10-31', got {value!r}") from None
     if isinstance(value, dt.datetime):
-        if value.tzinfo is None and value.time() == dt.time():
+        if value == value and value.tzinfo is None and value.time() == dt.time():
             return value.date()
         raise InvalidValue(f"{name} must be a whole day, got {value!r}; pass .date() of it")
     if isinstance(value, dt.date):
         return value
     raise InvalidType(f"{name} must be a datetime.date or a string like '2026-10-31', got {_shown(value)}")
+
+
+def time_zone(**argument: object) -> str:
+    """The name of a time zone, as in the IANA database."""
+    ((name, value),) = argument.items()
+    if isinstance(value, str):
+        try:
+            return ZoneInfo(value).key
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            pass
+    raise InvalidValue(f"{name} must be an IANA time zone such as 'Europe/Paris', got {value!r}")
 
 
 def aligned(**arguments: Number) -> None:

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from retention_metrics._checks import time_zone
 from retention_metrics._frames import require
 from retention_metrics.errors import InvalidValue, MissingColumn
 
@@ -35,7 +35,7 @@ def orders_table(
         try:
             connection.execute("SET enable_progress_bar = false")
             if tz is not None:
-                connection.execute("SET TimeZone = ?", [_known_zone(tz)])
+                connection.execute(f"SET TimeZone = {_text(time_zone(tz=tz))}")
             try:
                 _load(
                     connection,
@@ -64,13 +64,6 @@ def _reader(path: Path) -> str:
     if path.suffix.lower() not in _READERS:
         raise InvalidValue(f"{path.name}: the name must end in {', '.join(_READERS)}")
     return _READERS[path.suffix.lower()]
-
-
-def _known_zone(tz: str) -> str:
-    try:
-        return ZoneInfo(tz).key
-    except (ZoneInfoNotFoundError, ValueError):
-        raise InvalidValue(f"--tz must be an IANA time zone such as Europe/Paris, got {tz!r}") from None
 
 
 def _load(

@@ -232,20 +232,21 @@ def from_counts(
     if first_day(first, period, week_start) != opened:
         near = first_day(first, period, week_start)
         raise InvalidValue(f"start must be the first day of a {period}, got {opened}; {near} is")
-    rows = [[np.nan if count is None else count for count in row] for row in counts]
-    if not rows or not all(rows) or any(np.isnan(row[0]) for row in rows):
+    rows = [[None if count is None or count != count else count for count in row] for row in counts]
+    if not rows or not all(rows) or any(row[0] is None for row in rows):
         raise InvalidValue("counts must have at least one cohort, and each cohort its count at age 0")
-    retained = np.full((len(rows), max(map(len, rows))), np.nan)
-    for i, row in enumerate(rows):
-        retained[i, : len(row)] = row
+    cells = [(i, age, count) for i, row in enumerate(rows) for age, count in enumerate(row) if count is not None]
+    row_of, age_of = np.array([cell[:2] for cell in cells]).T
+    counted = np.asarray(at_least(0, counts=[count for *_, count in cells]))
+    retained = np.full((len(rows), int(age_of.max()) + 1), np.nan)
+    retained[row_of, age_of] = counted
     known = ~np.isnan(retained)
-    counted = np.asarray(at_least(0, counts=retained[known]))
     base = retained[:, 0] if sizes is None else np.asarray(at_least(0, sizes=sizes))
     if base.shape != (len(rows),):
         raise InvalidValue(f"sizes must be {len(rows)} counts, one for each cohort")
     refuse_if(counted % 1 != 0, "counts must be whole numbers of customers")
     refuse_if(base % 1 != 0, "sizes must be whole numbers of customers")
-    last = max(first + i + len(row) - 1 for i, row in enumerate(rows))
+    last = first + int((row_of + age_of).max())
     return CohortTable(
         cohorts=tuple(first_day(first + i, period, week_start) for i in range(len(rows))),
         sizes=base.astype(np.int64),

@@ -182,6 +182,14 @@ def test_who_joins_and_leaves_within_the_period_is_not_lost_of_the_start():
     assert flow.retention()[1] == 1
 
 
+def test_the_day_of_coming_of_age():
+    """1 January is 30 days before the 31st: old enough for 30 days, not for 31."""
+    log = open_log(orders_of("ann 2024-01-01 2024-01-05"))
+    assert log.repeat_purchase_rate(as_of="2024-01-31", min_age=30).denominator == 1
+    with pytest.raises(UndefinedMetric, match="no customer's first purchase is 31 or more days ago"):
+        log.repeat_purchase_rate(as_of="2024-01-31", min_age=31)
+
+
 def test_the_day_of_loss():
     """Bought on 1 January, lost after 10 days: here on the 11th, lost on the 12th, unless back that day."""
     log = open_log(orders_of("ann 2024-01-01"))

@@ -7,13 +7,13 @@ calendar arithmetic, the previous row of a customer, time zones, and the way a s
 import datetime as dt
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any, TypeAlias
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from typing import Any, Literal, TypeAlias
 
 import narwhals.stable.v2 as nw
 import numpy as np
 from numpy.typing import NDArray
 
+from retention_metrics._checks import time_zone
 from retention_metrics._periods import months_in, week_shift
 from retention_metrics._typing import Period, Weekday
 from retention_metrics.errors import InvalidType, InvalidValue
@@ -59,13 +59,13 @@ class Clock:
     Attributes:
         column: Name of the time column.
         zone: Time zone to convert to before reading the calendar, or ``None`` when the column can be read as is.
-        dated: Whether the column holds days rather than timestamps.
+        kind: ``"date"``, ``"local"`` for timestamps that can be compared with local times, or ``"other"``.
         week_start: The weekday that opens a week.
     """
 
     column: str
     zone: str | None
-    dated: bool
+    kind: Literal["date", "local", "other"]
     week_start: Weekday
 
     def _local(self) -> nw.Expr:
@@ -90,9 +90,9 @@ class Clock:
 
     def after(self, as_of: dt.date) -> nw.Expr:
         """Whether the time lies after the end of a day."""
-        if self.zone is not None:
+        if self.kind == "other" or as_of == dt.date.max:
             return self.day() > as_of.toordinal()
-        if self.dated:
+        if self.kind == "date":
             return nw.col(self.column) > as_of
         return nw.col(self.column) >= dt.datetime.combine(as_of + dt.timedelta(days=1), dt.time())
 
@@ -100,31 +100,48 @@ class Clock:
 def make_clock(frame: Frame, column: str, *, tz: str | None, week_start: Weekday) -> Clock:
     """Read the kind of a time column, or refuse it with the remedy."""
     dtype = frame.collect_schema()[column]
-    if dtype == nw.Date:
-        _refuse_zone(column, tz)
-        return Clock(column, None, dated=True, week_start=week_start)
-    zone = _zone_of(frame, column, dtype)
+    zone = None if dtype == nw.Date else _zone_of(frame, column, dtype)
+    implementation = frame.implementation
     if zone is None:
-        _refuse_zone(column, tz)
-        return Clock(column, None, dated=False, week_start=week_start)
+        if tz is not None:
+            raise InvalidValue(
+                f"tz is {tz!r}, but time column {column!r} has no time zone: its times are taken as local; leave tz out"
+            )
+        if dtype == nw.Date:
+            return Clock(column, None, "date", week_start)
+        # Spark would shift a literal by the zone of the Python process.
+        return Clock(column, None, "other" if implementation.is_spark_like() else "local", week_start)
     if tz is None:
         raise InvalidValue(
             f"time column {column!r} has the time zone {zone}, so the day of an event depends on where the business "
             f"is; pass tz= (for instance tz={zone!r})"
         )
-    try:
-        ZoneInfo(tz)
-    except (ZoneInfoNotFoundError, ValueError):
-        raise InvalidValue(f"tz must be an IANA time zone such as 'Europe/Paris', got {tz!r}") from None
-    if frame.implementation.is_duckdb() or frame.implementation.is_spark_like():
-        # Both read the calendar in the zone of the session and cannot convert to another one.
-        if not _same_zone(zone, tz):
-            raise InvalidValue(
-                f"tz is {tz!r}, but this {frame.implementation.name} session reads timestamps in {zone!r}; "
-                "set the session's time zone to the same zone before the frame is made"
-            )
-        return Clock(column, None, dated=False, week_start=week_start)
-    return Clock(column, tz, dated=False, week_start=week_start)
+    time_zone(tz=tz)
+    if not (implementation.is_duckdb() or implementation.is_spark_like()):
+        return Clock(column, tz, "other", week_start)
+    # Both read the calendar in the zone of the session and cannot convert to another one.
+    if not _same_zone(zone, tz):
+        raise InvalidValue(
+            f"tz is {tz!r}, but this {implementation.name} session reads timestamps in {zone!r}; "
+            "set the session's time zone to the same zone before the frame is made"
+        )
+    return Clock(column, None, "other", week_start)
+
+
+def with_known_zone(frame: Frame, column: str) -> Frame:
+    """The frame with its times in UTC where narwhals does not recognise their zone.
+
+    In a pandas dtype it does not recognise zones such as America/New_York.
+    """
+    implementation = frame.implementation
+    if not (implementation.is_pandas_like() or implementation.is_dask()):
+        return frame
+    native = frame.to_native()
+    if frame.collect_schema()[column] != nw.Unknown or getattr(native[column].dtype, "tz", None) is None:
+        return frame
+    native = native.copy()
+    native[column] = native[column].dt.tz_convert("UTC")
+    return open_frame(native)[0]
 
 
 def with_period(frame: Frame, into: str, *, day: str, period: Period, week_start: Weekday) -> Frame:
@@ -183,22 +200,10 @@ def _zone_of(frame: Frame, column: str, dtype: nw.dtypes.DType) -> str | None:
             # The schema may remember an older setting; the session decides.
             return str(frame.to_native().sparkSession.conf.get("spark.sql.session.timeZone"))
         return dtype.time_zone
-    if dtype == nw.Unknown and implementation.is_pandas_like():
-        # narwhals does not recognise zones such as America/New_York in a pandas dtype.
-        zone = getattr(frame.to_native()[column].dtype, "tz", None)
-        if zone is not None:
-            return str(zone)
     raise InvalidType(
         f"time column {column!r} holds {dtype}, not dates or timestamps; parse it first "
         "(pandas: to_datetime, Polars: str.to_datetime, SQL: cast to TIMESTAMP), with one time zone or none"
     )
-
-
-def _refuse_zone(column: str, tz: str | None) -> None:
-    if tz is not None:
-        raise InvalidValue(
-            f"tz is {tz!r}, but time column {column!r} has no time zone: its times are taken as local; leave tz out"
-        )
 
 
 def _same_zone(one: str, other: str) -> bool:

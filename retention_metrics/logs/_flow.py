@@ -62,7 +62,8 @@ def purchase_cycle(log: Log, as_of: dt.date | str) -> PurchaseCycle:
 def retention_by_period(log: Log, period: Period, as_of: dt.date | str, lost_after: int) -> CustomerFlow:
     """See :meth:`Transactions.retention_by_period`."""
     choice(PERIODS, period=period)
-    limit = min(whole(0, lost_after=lost_after), _NEVER)
+    days_away = whole(0, lost_after=lost_after)
+    limit = min(days_away, _NEVER)
     week_start = log.clock.week_start
     days, excluded, until = _purchase_days(log, as_of)
     days = with_period(days, "period", day="day", period=period, week_start=week_start)
@@ -108,7 +109,7 @@ def retention_by_period(log: Log, period: Period, as_of: dt.date | str, lost_aft
         revenue=count_days(bought["day"], bought["amount"]) if log.amount is not None else None,
         period=period,
         as_of=until,
-        lost_after=limit,
+        lost_after=days_away,
         excluded=excluded,
     )
 

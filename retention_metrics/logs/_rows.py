@@ -19,7 +19,7 @@ from retention_metrics.errors import (
     RowsExcludedWarning,
     by_reason,
 )
-from retention_metrics.logs._engines import Clock, Frame, make_clock, open_frame, to_numbers
+from retention_metrics.logs._engines import Clock, Frame, make_clock, open_frame, to_numbers, with_known_zone
 
 AFTER = "after as_of"
 _EXACT_IN_FLOAT = 2**53
@@ -43,7 +43,8 @@ class Log:
         flags = {"null customer": who.is_null(), "null time": nw.col(self.clock.column).is_null()}
         if self.floating_ids:
             flags["null customer"] = who.is_null() | ~who.is_finite()
-            flags["customer id not exact as a float"] = who.abs() > _EXACT_IN_FLOAT
+            flags["customer id not exact as a float"] = who.abs() >= _EXACT_IN_FLOAT
+            flags["customer id not a whole number"] = who != who.round()
         if self.amount is not None:
             money = nw.col(self.amount).cast(nw.Float64)
             flags["amount missing or not finite"] = money.is_null() | ~money.is_finite()
@@ -63,9 +64,11 @@ def open_log(
     """Check the columns of a frame."""
     opened, eager = open_frame(frame)
     schema = opened.collect_schema()
+    if time in schema:
+        opened = with_known_zone(opened, time)
     for role, column in (("customer", customer), ("time", time), ("amount", amount)):
         if column is not None and column not in schema:
-            near = difflib.get_close_matches(str(column), schema.names(), n=1, cutoff=0)
+            near = difflib.get_close_matches(str(column), map(str, schema.names()), n=1, cutoff=0)
             hint = f"; the nearest is {near[0]!r}" if near else ""
             raise MissingColumn(f"{role} column {column!r} is not in the frame{hint}")
     ids = schema[customer]
