@@ -15,9 +15,9 @@ import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, settings
 
-settings.register_profile("local", max_examples=30, deadline=None)
+settings.register_profile("local", max_examples=25, deadline=None)
 settings.register_profile(
-    "ci", max_examples=300, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+    "ci", max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("ci" if os.environ.get("CI") else "local")
 
