@@ -131,10 +131,12 @@ def test_retention_by_period(log, period, lost_after):
     assert found.excluded == oracles.summary(ORDERS, AS_OF)["excluded"]
 
 
+WITH_DATES = ["pandas-pyarrow", "polars", "polars-lazy", "pyarrow", "duckdb", "spark"]
+
+
+@pytest.mark.parametrize("engine", WITH_DATES, indirect=True)
 def test_days_without_a_time_of_day(engine):
     """A column of dates says the same as the same days at noon; pandas without Arrow has no such column."""
-    if engine.name in {"pandas", "dask"}:
-        pytest.skip("numpy has no column of days")
     table = columns(ORDERS)
     log = Transactions(engine.frame(**table | {"time": table["time"].cast(pa.date32())}), **NAMES)
     assert table_of(log.cohorts(as_of=AS_OF)) == oracles.cohorts(ORDERS, AS_OF)

@@ -162,8 +162,6 @@ def test_ids_that_are_neither_text_nor_whole(engine):
 
 
 def test_categorical_ids(engine):
-    if engine.name in {"duckdb", "spark"}:
-        pytest.skip("a dictionary is stored as text")
     client = pa.array(["ann", "ann", "bob"]).dictionary_encode()
     log = Transactions(engine.frame(**table() | {"client": client}), **COLUMNS)
     assert log.summary(as_of="2026-01-31").customers == 2

@@ -63,17 +63,17 @@ def test_the_days_of_utc_and_new_york_differ():
     assert [sum(order.day == day for order in LOCAL) / 2 for day in (MARCH, NOVEMBER)] == [23, 25]
 
 
+@pytest.mark.parametrize(
+    "engine", ["pandas", "pandas-pyarrow", "polars", "polars-lazy", "pyarrow", "dask"], indirect=True
+)
 @pytest.mark.parametrize("zone", ["UTC", NEW_YORK, "Asia/Tokyo"])
 def test_zones_are_converted_to_the_zone_of_the_business(engine, zone):
-    if engine.name in {"duckdb", "spark"}:
-        pytest.skip("has a zone of the session: see below")
+    """DuckDB and Spark have a zone of the session: see below."""
     assert_new_york(Transactions(engine.frame(**aware(zone)), **NAMES, tz=NEW_YORK), engine.rows)
 
 
 @pytest.mark.parametrize("zone", ["UTC", NEW_YORK])
 def test_a_zone_asks_for_the_zone_of_the_business(engine, zone):
-    if engine.name in {"duckdb", "spark"} and zone != "UTC":
-        pytest.skip("the session's zone stands in for the column's")
     with pytest.raises(InvalidValue, match="time column 'time' has the time zone .*; pass tz="):
         Transactions(engine.frame(**aware(zone)), **NAMES)
 

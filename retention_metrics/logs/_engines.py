@@ -139,7 +139,7 @@ def with_known_zone(frame: Frame, column: str) -> Frame:
     native = frame.to_native()
     if frame.collect_schema()[column] != nw.Unknown or getattr(native[column].dtype, "tz", None) is None:
         return frame
-    native = native.copy()
+    native = native.copy(deep=False)
     native[column] = native[column].dt.tz_convert("UTC")
     return open_frame(native)[0]
 
