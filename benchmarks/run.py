@@ -21,11 +21,11 @@ def main():
     parser.add_argument("--sizes", nargs="+", type=int, default=SIZES, help="orders in the log")
     parser.add_argument("--ids", nargs="+", choices=IDS, default=IDS)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--peers", help="the interpreter that has lifetimes; left out, lifetimes is")
+    parser.add_argument("--peers", type=absolute, help="the interpreter that has lifetimes; left out, lifetimes is")
     parser.add_argument(
         "--folder",
-        type=lambda text: Path(text).absolute(),
-        default=HERE / "data",
+        type=absolute,
+        default=HERE / ".logs",
         help="where logs and answers are kept",
     )
     parser.add_argument("--json", type=Path, help="write every single run to this file")
@@ -44,6 +44,11 @@ def main():
         print_overhead(found["overhead"])
     if arguments.json:
         arguments.json.write_text(json.dumps(found, indent=1))
+
+
+def absolute(path):
+    """The path as the programs see it that run in another folder; a link stays a link."""
+    return Path(path).absolute()
 
 
 def compare(question, size, ids, arguments):
