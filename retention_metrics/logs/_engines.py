@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retention_metrics._checks import time_zone
-from retention_metrics._periods import months_in, week_shift
+from retention_metrics._periods import months_in, periods_of, week_shift
 from retention_metrics._typing import Period, Weekday
 from retention_metrics.errors import InvalidType, InvalidValue
 
@@ -150,6 +150,13 @@ def with_period(frame: Frame, into: str, *, day: str, period: Period, week_start
     Months are found in years that begin on 1 March, where the leap day comes last: no two engines turn an integer
     into a date in the same way. Step by step, because SQL engines repeat the operands of every division.
     """
+    if frame.implementation.is_dask():
+        # In one step: the plans of Dask grow with every operation, and older ones go through them many times over.
+        native = frame.to_native()
+        types = native._meta.assign(**{into: native._meta[day].astype("int64")})
+        rule = {"into": into, "day": day, "period": period, "week_start": week_start}
+        placed: Frame = nw.from_native(native.map_partitions(_period_in_pandas, meta=types, **rule))
+        return placed
     ordinal = nw.col(day)
     if period == "day":
         return frame.with_columns(ordinal.alias(into))
@@ -186,6 +193,10 @@ def with_previous(frame: Frame, *, within: str, order: str) -> Frame:
             .drop("same")
         )
     return frame.with_columns(previous=nw.col(order).shift(1).over(within, order_by=order))
+
+
+def _period_in_pandas(part: Any, *, into: str, day: str, period: Period, week_start: Weekday) -> Any:
+    return part.assign(**{into: periods_of(part[day].to_numpy().astype(np.int64), period, week_start)})
 
 
 def _previous_in_pandas(part: Any, within: str, order: str) -> Any:
