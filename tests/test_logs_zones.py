@@ -108,10 +108,14 @@ def test_mixed_zones_in_a_pandas_column_are_refused():
 # --- engines whose sessions have a zone
 
 
+CONNECTIONS = []
+
+
 def duckdb_log(tmp_path, session, columns, **options):
     duckdb = pytest.importorskip("duckdb")
     pq.write_table(pa.table(columns), tmp_path / "log.parquet")
     connection = duckdb.connect()
+    CONNECTIONS.append(connection)  # older versions close one that nobody holds, though a relation needs it
     connection.execute(f"SET TimeZone = '{session}'")
     return Transactions(connection.read_parquet(str(tmp_path / "log.parquet")), **NAMES, **options)
 

@@ -201,7 +201,7 @@ def _period_in_pandas(part: Any, *, into: str, day: str, period: Period, week_st
 
 def _previous_in_pandas(part: Any, within: str, order: str) -> Any:
     part = part.sort_values(order)
-    return part.assign(previous=part.groupby(within)[order].shift(1).astype("float64"))
+    return part.assign(previous=part.groupby(within, observed=True)[order].shift(1).astype("float64"))
 
 
 def _zone_of(frame: Frame, column: str, dtype: nw.dtypes.DType) -> str | None:
