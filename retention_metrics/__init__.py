@@ -1,12 +1,13 @@
-"""Customer economics: retention, cohorts, lifetime value, acquisition cost and growth."""
+"""Customer economics: NPS, retention, cohorts, lifetime value, acquisition cost and growth."""
 
-from retention_metrics import churn, cohorts, errors, growth, logs, ltv, report
-from retention_metrics._stats import Interval, Intervals, Rate
+from retention_metrics import churn, cohorts, errors, growth, logs, ltv, nps, report, revenue
+from retention_metrics._stats import Bounds, Interval, Intervals, Rate
 from retention_metrics.errors import RetentionMetricsError, RetentionMetricsWarning, UndefinedMetric
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Bounds",
     "Interval",
     "Intervals",
     "Rate",
@@ -20,5 +21,7 @@ __all__ = [
     "growth",
     "logs",
     "ltv",
+    "nps",
     "report",
+    "revenue",
 ]

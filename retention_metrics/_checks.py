@@ -68,6 +68,13 @@ def fraction(*, open_low: bool = False, open_high: bool = False, **argument: obj
     return checked
 
 
+def single(checked: Number, name: str) -> float:
+    """A checked argument that has to be one number."""
+    if not isinstance(checked, float):
+        raise InvalidValue(f"{name} must be one number, got an array of shape {checked.shape}")
+    return checked
+
+
 def whole(low: int, /, **argument: object) -> int:
     """A whole number not below ``low``; a float that is whole will do."""
     ((name, value),) = argument.items()

@@ -7,13 +7,16 @@ from typing import NamedTuple
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from retention_metrics._checks import fraction, whole
+from retention_metrics._checks import fraction, single, whole
 from retention_metrics._typing import BoolArray, FloatArray, IntArray, Number
 from retention_metrics.errors import InvalidValue
 
 
 class Interval(BaseModel):
-    """A confidence interval: low and high limit, the confidence level, and the method that made it."""
+    """A confidence interval: low and high limit, the confidence level, and the method that made it.
+
+    ``clipped`` says that a limit lay outside the range of the metric and was moved to its end.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -21,6 +24,7 @@ class Interval(BaseModel):
     high: float
     level: float
     method: str
+    clipped: bool = False
 
 
 class Intervals(NamedTuple):
@@ -30,6 +34,13 @@ class Intervals(NamedTuple):
     high: FloatArray
     level: float
     method: str
+
+
+class Bounds(NamedTuple):
+    """The lowest and the highest value that are possible; no probability is attached to them."""
+
+    low: Number
+    high: Number
 
 
 class Rate(BaseModel):
@@ -88,10 +99,45 @@ def wilson(
 
 def two_sided_z(level: float) -> float:
     """The normal quantile that leaves ``1 - level`` outside, half on each side."""
-    confidence = fraction(open_low=True, open_high=True, level=level)
-    if not isinstance(confidence, float):
-        raise InvalidValue("level must be one number")
+    confidence = single(fraction(open_low=True, open_high=True, level=level), "level")
     return NormalDist().inv_cdf((1 + confidence) / 2)
+
+
+def two_sided_p(z: float) -> float:
+    """Probability of a normal deviate at least as far from zero as ``z``, on either side."""
+    return math.erfc(abs(z) / math.sqrt(2))
+
+
+def holm(p_values: FloatArray) -> FloatArray:
+    r"""P-values adjusted so that any false finding among all is as rare as promised.
+
+    .. math:: \tilde p_{(i)} = \max_{j \le i} \min(1, (m - j + 1) p_{(j)})
+
+    References:
+        Holm (1979), *Scandinavian Journal of Statistics* 6, 65-70.
+    """
+    m = p_values.size
+    order = np.argsort(p_values, kind="stable")
+    stepped = np.maximum.accumulate(p_values[order] * np.arange(m, 0, -1))
+    adjusted = np.empty(m)
+    adjusted[order] = np.minimum(stepped, 1.0)
+    return adjusted
+
+
+def benjamini_hochberg(p_values: FloatArray) -> FloatArray:
+    r"""P-values adjusted so that the expected share of false findings among the findings is as promised.
+
+    .. math:: \tilde p_{(i)} = \min_{j \ge i} \min(1, m p_{(j)} / j)
+
+    References:
+        Benjamini & Hochberg (1995), *JRSS B* 57, 289-300.
+    """
+    m = p_values.size
+    order = np.argsort(p_values, kind="stable")[::-1]
+    stepped = np.minimum.accumulate(p_values[order] * m / np.arange(m, 0, -1))
+    adjusted = np.empty(m)
+    adjusted[order] = np.minimum(stepped, 1.0)
+    return adjusted
 
 
 def log1p(x: Number) -> Number:

@@ -11,7 +11,7 @@ from types import FunctionType, ModuleType
 import pytest
 
 import retention_metrics
-from retention_metrics import Interval, Intervals, Rate
+from retention_metrics import Bounds, Interval, Intervals, Rate
 from retention_metrics.cohorts import CohortTable
 from retention_metrics.logs import Transactions
 
@@ -57,7 +57,7 @@ def directive(text: str, kind: str, target: str) -> dict[str, str]:
     return dict(re.findall(r"^   :([\w-]+): ?(.*)$", found[1], flags=re.MULTILINE))
 
 
-@pytest.mark.parametrize("name", ["churn", "cohorts", "growth", "ltv"])
+@pytest.mark.parametrize("name", ["churn", "cohorts", "growth", "ltv", "nps", "revenue"])
 def test_every_public_function_has_a_row(name):
     module = module_of(name)
     functions = [each for each in module.__all__ if inspect.isfunction(getattr(module, each))]
@@ -124,7 +124,7 @@ def test_every_public_name_is_on_the_page_of_its_module(name):
 
 
 def test_every_top_level_name_is_documented():
-    results = {Rate.__name__, Interval.__name__, Intervals.__name__}
+    results = {Bounds.__name__, Rate.__name__, Interval.__name__, Intervals.__name__}
     for name in results:
         directive(page("results"), "autoclass", name)
     elsewhere = {name for module in map(module_of, MODULES) for name in public_names(module)}

@@ -16,7 +16,8 @@ import retention_metrics as rm
 
 PACKAGE = Path(rm.__file__).parent
 ROOT = Path(__file__).parents[1]
-MODULES = ("churn", "cohorts", "errors", "growth", "logs", "ltv", "report")
+PACKAGES = ("logs", "nps")
+MODULES = ("churn", "cohorts", "errors", "growth", "logs", "ltv", "nps", "report", "revenue")
 
 NAMES = {
     "churn": [
@@ -44,7 +45,40 @@ NAMES = {
     "growth": ["Projection", "project", "steady_state"],
     "logs": ["LogSummary", "Transactions"],
     "ltv": ["acquisition_cost", "lifetime_value", "ltv_to_cac"],
+    "nps": [
+        "ChangeDecomposition",
+        "Driver",
+        "DriverAnalysis",
+        "NpsComparison",
+        "NpsScore",
+        "NpsSegments",
+        "PostStratified",
+        "Ratings",
+        "Reason",
+        "ReasonTable",
+        "SegmentChange",
+        "SegmentRow",
+        "Weighting",
+        "compare",
+        "compare_paired",
+        "compare_segments",
+        "coverage",
+        "decompose_change",
+        "drivers",
+        "effort",
+        "from_counts",
+        "net_promoter_score",
+        "nonresponse_bounds",
+        "post_stratify",
+        "reasons",
+        "sample_size",
+        "sample_size_to_detect",
+        "satisfaction_index",
+        "score",
+        "top_box",
+    ],
     "report": ["Report", "build"],
+    "revenue": ["EarnedGrowth", "earned_growth"],
 }
 QUESTIONS = [
     "cohorts",
@@ -62,7 +96,7 @@ FLOORS = (
     {"__main__"},
     {"report", "_demo", "_files"},
     {"logs"},
-    {"churn", "cohorts", "growth", "ltv"},
+    {"churn", "cohorts", "growth", "ltv", "nps", "revenue"},
     {"_frames", "_stats", "_periods"},
     {"_checks"},
     {"_typing", "errors"},
@@ -79,7 +113,7 @@ def test_the_face_lists_its_names_in_order():
 def test_all_is_exactly_the_public_names(name):
     module = import_module(f"retention_metrics.{name}")
     assert sorted(module.__all__) == sorted(NAMES[name])
-    if name != "logs":
+    if name not in PACKAGES:
         own = {
             key
             for key, value in vars(module).items()
@@ -117,7 +151,7 @@ def test_rooms_import_only_from_the_floors_below():
                 f"{room} imports {target}" for target in targets if target != room and floor[target] <= floor[room]
             ]
     assert upward == []
-    assert {path.name.removesuffix(".py") for path in PACKAGE.iterdir() if path.suffix == ".py"} | {"logs"} == {
+    assert {path.name.removesuffix(".py") for path in PACKAGE.iterdir() if path.suffix == ".py"} | set(PACKAGES) == {
         *floor,
         "__init__",
     }
