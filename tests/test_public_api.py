@@ -43,21 +43,27 @@ NAMES = {
         "UndefinedMetric",
     ],
     "growth": ["Projection", "project", "steady_state"],
-    "logs": ["LogSummary", "Transactions"],
+    "logs": ["LogSummary", "Responses", "Transactions"],
     "ltv": ["acquisition_cost", "lifetime_value", "ltv_to_cac"],
     "nps": [
+        "AgentIntegrity",
         "ChangeDecomposition",
         "Driver",
         "DriverAnalysis",
+        "NpsCell",
         "NpsComparison",
         "NpsScore",
         "NpsSegments",
+        "NpsStep",
+        "NpsTable",
+        "NpsTrend",
         "PostStratified",
         "Ratings",
         "Reason",
         "ReasonTable",
         "SegmentChange",
         "SegmentRow",
+        "SurveyIntegrity",
         "Weighting",
         "compare",
         "compare_paired",
@@ -80,16 +86,19 @@ NAMES = {
     "report": ["Report", "build"],
     "revenue": ["EarnedGrowth", "earned_growth"],
 }
-QUESTIONS = [
-    "cohorts",
-    "purchase_cycle",
-    "repeat_purchase_rate",
-    "retention_by_period",
-    "rfm",
-    "status",
-    "status_counts",
-    "summary",
-]
+QUESTIONS = {
+    "Responses": ["follow_up", "integrity", "score", "trend"],
+    "Transactions": [
+        "cohorts",
+        "purchase_cycle",
+        "repeat_purchase_rate",
+        "retention_by_period",
+        "rfm",
+        "status",
+        "status_counts",
+        "summary",
+    ],
+}
 
 # Upper floors first; a room imports only from floors below its own.
 FLOORS = (
@@ -123,8 +132,9 @@ def test_all_is_exactly_the_public_names(name):
         assert {key for key in own if not key.startswith("_")} - helpers == set(module.__all__)
 
 
-def test_the_questions_to_a_log():
-    assert [name for name in dir(rm.logs.Transactions) if not name.startswith("_")] == QUESTIONS
+@pytest.mark.parametrize("log", QUESTIONS)
+def test_the_questions_to_a_log(log):
+    assert [name for name in dir(getattr(rm.logs, log)) if not name.startswith("_")] == QUESTIONS[log]
 
 
 def test_versions_agree():

@@ -30,7 +30,7 @@ def cohorts(
     choice(("first", "every"), anchor=anchor)
     choice(("on", "on_or_after"), counting=counting)
     enough = whole(1, min_events=min_events)
-    rows, excluded, until = usable_rows(log, as_of=as_of, period=period)
+    rows, excluded, until, _ = usable_rows(log, as_of=as_of, period=period)
     week_start = log.clock.week_start
     current = period_of(until, period, week_start)
     since = None if start is None else period_of(day(start=start), period, week_start)

@@ -52,6 +52,32 @@ def to_numbers(frame: Frame, *, floats: Collection[str] = ()) -> dict[str, NDArr
     return {name: values if name in floats else values.astype(np.int64) for name, values in numbers.items()}
 
 
+def to_labels(column: nw.Series[Any]) -> list[str | None]:
+    """A column of a small table as text; engines differ in what stands for a missing value.
+
+    Whole floats lose their point: pandas makes them of integers with gaps.
+    """
+    missing = column.is_null().to_list()
+    values = [None if gap else value for gap, value in zip(missing, column.to_list(), strict=True)]
+    return [str(int(value)) if isinstance(value, float) and value.is_integer() else _text(value) for value in values]
+
+
+def is_true(frame: Frame, column: str) -> nw.Expr | None:
+    """1 where a column says true (or 1), something else where it does not; ``None`` for a column of other things.
+
+    pandas keeps booleans with gaps as objects, and integers with gaps as floats.
+    """
+    dtype = frame.collect_schema()[column]
+    if dtype == nw.Boolean or dtype.is_numeric():
+        return nw.col(column).cast(nw.Int64 if dtype == nw.Boolean else nw.Float64)
+    if dtype != nw.Object:
+        return None
+    native = frame.to_native()
+    values = native[column].dropna().unique()
+    values = values.compute() if frame.implementation.is_dask() else values
+    return (nw.col(column) == 1).cast(nw.Int64) if set(values) <= {True, False} else None
+
+
 @dataclass(frozen=True, slots=True)
 class Clock:
     """The time column of a log, read as business time.
@@ -78,6 +104,11 @@ class Clock:
         years = self._local().dt.year() - 1
         leaps = years // 4 - years // 100 + years // 400
         return (years * 365 + leaps + self._local().dt.ordinal_day()).cast(nw.Int32)
+
+    def second(self) -> nw.Expr:
+        """Second of the day."""
+        time = self._local()
+        return (time.dt.hour().cast(nw.Int64) * 60 + time.dt.minute()) * 60 + time.dt.second()
 
     def period(self, period: Period) -> nw.Expr:
         """Running number of the calendar period, as ``_periods.period_of``."""
@@ -195,6 +226,31 @@ def with_previous(frame: Frame, *, within: str, order: str) -> Frame:
     return frame.with_columns(previous=nw.col(order).shift(1).over(within, order_by=order))
 
 
+def longest_runs(frame: Frame, *, within: str, order: list[str], of: str) -> Frame:
+    """For each ``within`` the column ``longest``: the most rows in a row, by ``order``, with the same value of ``of``.
+
+    ``within`` must not be null.
+    """
+    implementation = frame.implementation
+    if implementation.is_dask():
+        native = frame.to_native().shuffle(within)
+        types = native._meta[[within]].assign(longest=native._meta[of].astype("int64"))
+        longest: Frame = nw.from_native(native.map_partitions(_runs_in_pandas, within, order, of, meta=types))
+        return longest
+    if implementation.is_pyarrow():
+        eager = frame.collect().sort(within, *order)
+        same = (eager[within] == eager[within].shift(1)) & (eager[of] == eager[of].shift(1))
+        turns = 1 - same.fill_null(value=False).cast(nw.Int64)
+        runs = eager.with_columns(turns.cum_sum().alias("run")).lazy()
+    else:
+        previous = nw.col(of).shift(1).over(within, order_by=order)
+        turned = frame.with_columns(previous=previous)
+        turned = turned.with_columns(turn=1 - (nw.col("previous") == nw.col(of)).fill_null(value=False).cast(nw.Int64))
+        runs = turned.with_columns(run=nw.col("turn").cum_sum().over(within, order_by=order))
+    lengths = runs.group_by(within, "run").agg(nw.len().alias("longest"))
+    return lengths.group_by(within).agg(nw.col("longest").max())
+
+
 def _period_in_pandas(part: Any, *, into: str, day: str, period: Period, week_start: Weekday) -> Any:
     return part.assign(**{into: periods_of(part[day].to_numpy().astype(np.int64), period, week_start)})
 
@@ -202,6 +258,18 @@ def _period_in_pandas(part: Any, *, into: str, day: str, period: Period, week_st
 def _previous_in_pandas(part: Any, within: str, order: str) -> Any:
     part = part.sort_values(order)
     return part.assign(previous=part.groupby(within, observed=True)[order].shift(1).astype("float64"))
+
+
+def _runs_in_pandas(part: Any, within: str, order: list[str], of: str) -> Any:
+    part = part.sort_values([within, *order])
+    same = (part[within] == part[within].shift(1)) & (part[of] == part[of].shift(1))
+    runs = (1 - same.fillna(value=False).astype("int64")).cumsum()
+    lengths = part.assign(run=runs).groupby([within, "run"], observed=True).size()
+    return lengths.groupby(level=0, observed=True).max().astype("int64").rename("longest").reset_index()
+
+
+def _text(value: object) -> str | None:
+    return None if value is None or value != value else str(value)
 
 
 def _zone_of(frame: Frame, column: str, dtype: nw.dtypes.DType) -> str | None:

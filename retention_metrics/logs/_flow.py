@@ -67,7 +67,7 @@ def retention_by_period(log: Log, period: Period, as_of: dt.date | str, lost_aft
     week_start = log.clock.week_start
     days, excluded, until = _purchase_days(log, as_of)
     days = with_period(days, "period", day="day", period=period, week_start=week_start)
-    bought = _purchases(days, limit, paid=log.amount is not None)
+    bought = _purchases(days, limit, paid=log.paid)
     stays = _stays(days, limit, period, until, week_start)
     last = _last_days(days)
     last = {name: values[until.toordinal() - last["day"] > limit] for name, values in last.items()}
@@ -106,7 +106,7 @@ def retention_by_period(log: Log, period: Period, as_of: dt.date | str, lost_aft
         end=_counts(end),
         buyers=_counts(buyers),
         returning=_counts(buyers - new),
-        revenue=count_days(bought["day"], bought["amount"]) if log.amount is not None else None,
+        revenue=count_days(bought["day"], bought["amount"]) if log.paid else None,
         period=period,
         as_of=until,
         lost_after=days_away,
@@ -116,8 +116,8 @@ def retention_by_period(log: Log, period: Period, as_of: dt.date | str, lost_aft
 
 def _purchase_days(log: Log, as_of: dt.date | str) -> tuple[Frame, dict[str, int], dt.date]:
     """One row a customer and day of purchase: ``customer``, ``day`` and, if the log has amounts, ``amount``."""
-    rows, excluded, until = usable_rows(log, as_of=as_of, period="day")
-    amounts = [nw.col("amount").sum()] if log.amount is not None else []
+    rows, excluded, until, _ = usable_rows(log, as_of=as_of, period="day")
+    amounts = [nw.col("amount").sum()] if log.paid else []
     return rows.rename({"period": "day"}).group_by("customer", "day").agg(*amounts), excluded, until
 
 

@@ -14,9 +14,9 @@ from retention_metrics.logs._rows import Log, usable_rows, warn_of
 def rfm(log: Log, as_of: dt.date | str, unit: Literal["day", "week", "month"]) -> Any:
     """See :meth:`Transactions.rfm`."""
     choice(("day", "week", "month"), unit=unit)
-    rows, excluded, until = usable_rows(log, as_of=as_of, period=unit)
+    rows, excluded, until, _ = usable_rows(log, as_of=as_of, period=unit)
     warn_of(excluded, "rfm")
-    paid = log.amount is not None
+    paid = log.paid
     purchases = rows.group_by("customer", "period").agg(*([nw.col("amount").sum()] if paid else []))
     customers = purchases.group_by("customer").agg(
         nw.len().alias("purchases"),

@@ -3,13 +3,15 @@
 import datetime as dt
 import difflib
 import warnings
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple
 
 import narwhals.stable.v2 as nw
 
 from retention_metrics._checks import choice, day
-from retention_metrics._periods import PERIODS
+from retention_metrics._periods import PERIODS, WEEKDAYS
 from retention_metrics._typing import Period, Weekday
 from retention_metrics.errors import (
     InvalidRows,
@@ -27,28 +29,59 @@ _EXACT_IN_FLOAT = 2**53
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """A frame whose columns have been checked."""
+    """A frame whose columns have been checked.
+
+    Attributes:
+        frame: The log.
+        eager: Whether it came as an eager frame.
+        columns: Name of the column of each role that was named.
+        clock: The time column, read as business time.
+        floating_ids: Whether customer ids are floats.
+        on_invalid: What to do with rows that cannot be used.
+        carried: Expressions of the columns that questions need beside customer and time, by role.
+        unusable: Further conditions that make a row unusable, by reason.
+    """
 
     frame: Frame
     eager: bool
-    customer: str
+    columns: dict[str, str]
     clock: Clock
-    amount: str | None
     floating_ids: bool
     on_invalid: Literal["raise", "exclude"]
+    carried: dict[str, nw.Expr] = field(default_factory=dict)
+    unusable: dict[str, nw.Expr] = field(default_factory=dict)
+
+    @property
+    def paid(self) -> bool:
+        """Whether the log has amounts."""
+        return "amount" in self.carried
+
+    def clock_of(self, column: str) -> Clock:
+        """The clock for a column that holds times of the log under another name."""
+        return replace(self.clock, column=column)
+
+    def dtype(self, role: str) -> nw.dtypes.DType:
+        """Type of the column of a role."""
+        return self.frame.collect_schema()[self.columns[role]]
 
     def invalid(self) -> dict[str, nw.Expr]:
         """What makes a row unusable, by reason."""
-        who = nw.col(self.customer)
+        who = nw.col(self.columns["customer"])
         flags = {"null customer": who.is_null(), "null time": nw.col(self.clock.column).is_null()}
         if self.floating_ids:
             flags["null customer"] = who.is_null() | ~who.is_finite()
             flags["customer id not exact as a float"] = who.abs() >= _EXACT_IN_FLOAT
             flags["customer id not a whole number"] = who != who.round()
-        if self.amount is not None:
-            money = nw.col(self.amount).cast(nw.Float64)
-            flags["amount missing or not finite"] = money.is_null() | ~money.is_finite()
-        return flags
+        return flags | self.unusable
+
+
+class Rows(NamedTuple):
+    """The rows that count, how many were left out for which reason, the day ``as_of``, and how many count."""
+
+    frame: Frame
+    excluded: dict[str, int]
+    until: dt.date
+    usable: int
 
 
 def open_log(
@@ -56,37 +89,52 @@ def open_log(
     *,
     customer: str,
     time: str,
-    amount: str | None,
+    roles: Mapping[str, str | None] = MappingProxyType({}),
     tz: str | None,
     week_start: Weekday,
     on_invalid: Literal["raise", "exclude"],
 ) -> Log:
-    """Check the columns of a frame."""
+    """Check the columns of a frame; ``roles`` are those beside customer and time."""
+    choice(WEEKDAYS, week_start=week_start)
+    choice(("raise", "exclude"), on_invalid=on_invalid)
     opened, eager = open_frame(frame)
     schema = opened.collect_schema()
     if time in schema:
         opened = with_known_zone(opened, time)
-    for role, column in (("customer", customer), ("time", time), ("amount", amount)):
-        if column is not None and column not in schema:
+    named = {"customer": customer, "time": time} | {role: name for role, name in roles.items() if name is not None}
+    for role, column in named.items():
+        if column not in schema:
             near = difflib.get_close_matches(str(column), map(str, schema.names()), n=1, cutoff=0)
             hint = f"; the nearest is {near[0]!r}" if near else ""
             raise MissingColumn(f"{role} column {column!r} is not in the frame{hint}")
     ids = schema[customer]
     if not (ids.is_integer() or ids.is_float() or ids in (nw.String, nw.Categorical, nw.Enum)):
         raise InvalidType(f"customer column {customer!r} holds {ids}; ids must be strings or integers")
-    if amount is not None and not (schema[amount].is_numeric()):
-        raise InvalidType(
-            f"amount column {amount!r} holds {schema[amount]}, not numbers; convert it to floats first "
-            "(pandas: to_numeric, Polars: cast, SQL: cast to DOUBLE)"
-        )
     return Log(
         frame=opened,
         eager=eager,
-        customer=customer,
+        columns=named,
         clock=make_clock(opened, time, tz=tz, week_start=week_start),
-        amount=amount,
         floating_ids=ids.is_float(),
         on_invalid=on_invalid,
+    )
+
+
+def with_numbers(log: Log, role: str) -> Log:
+    """The log with a column of finite numbers carried along, as float64, if it was named."""
+    if role not in log.columns:
+        return log
+    name = log.columns[role]
+    if not log.dtype(role).is_numeric():
+        raise InvalidType(
+            f"{role} column {name!r} holds {log.dtype(role)}, not numbers; convert it to floats first "
+            "(pandas: to_numeric, Polars: cast, SQL: cast to DOUBLE)"
+        )
+    number = nw.col(name).cast(nw.Float64)
+    return replace(
+        log,
+        carried=log.carried | {role: number},
+        unusable=log.unusable | {f"{role} missing or not finite": number.is_null() | ~number.is_finite()},
     )
 
 
@@ -115,26 +163,26 @@ def excluded_rows(log: Log, as_of: dt.date) -> tuple[dict[str, int], int]:
     return excluded, rows
 
 
-def usable_rows(
-    log: Log, *, as_of: dt.date | str, period: Period | None = None
-) -> tuple[Frame, dict[str, int], dt.date]:
-    """The rows that count, with columns ``customer``, ``time``, ``amount`` and ``period``.
-
-    Returns them with the number of rows left out by reason, and the day ``as_of``.
-    """
+def usable_rows(log: Log, *, as_of: dt.date | str, period: Period | None = None) -> Rows:
+    """The rows that count, with columns ``customer``, ``time``, those carried by the log, and ``period``."""
     until = day(as_of=as_of)
     if period is not None:
         choice(PERIODS, period=period)
-    excluded, _ = excluded_rows(log, until)
+    excluded, rows = excluded_rows(log, until)
     frame = log.frame
     for reason in excluded:
         frame = frame.filter(~log.clock.after(until) if reason == AFTER else ~log.invalid()[reason])
-    columns = [nw.col(log.customer).alias("customer"), nw.col(log.clock.column).alias("time")]
-    if log.amount is not None:
-        columns.append(nw.col(log.amount).cast(nw.Float64).alias("amount"))
+    columns = [nw.col(log.columns["customer"]).alias("customer"), nw.col(log.clock.column).alias("time")]
+    columns += [expression.alias(role) for role, expression in log.carried.items()]
     if period is not None:
         columns.append(log.clock.period(period).alias("period"))
-    return frame.select(*columns), excluded, until
+    return Rows(frame.select(*columns), excluded, until, rows - sum(excluded.values()))
+
+
+def described(log: Log) -> str:
+    """Engine and columns of a log, for its repr."""
+    columns = ", ".join(f"{role}={name!r}" for role, name in log.columns.items())
+    return f"{log.frame.implementation.name}, {columns}"
 
 
 def warn_of(excluded: dict[str, int], question: str) -> None:

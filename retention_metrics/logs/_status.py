@@ -1,7 +1,6 @@
 """Active, at risk or lost, by days since the last purchase."""
 
 import datetime as dt
-from dataclasses import replace
 from typing import Any
 
 import narwhals.stable.v2 as nw
@@ -36,9 +35,9 @@ def _classed(
     early = limit if at_risk_after is None else whole(0, at_risk_after=at_risk_after)
     if at_risk_after is not None and early >= limit:
         raise InvalidValue(f"at_risk_after must be below lost_after, got {early} and {limit}")
-    rows, excluded, until = usable_rows(log, as_of=as_of)
+    rows, excluded, until, _ = usable_rows(log, as_of=as_of)
     last = rows.group_by("customer").agg(nw.col("time").max().alias("last_purchase"))
-    clock = replace(log.clock, column="last_purchase")
+    clock = log.clock_of("last_purchase")
     days = nw.col("days_since")
     still = nw.when(days > early).then(nw.lit("at_risk")).otherwise(nw.lit("active"))
     named = nw.when(days > limit).then(nw.lit("lost")).otherwise(still)

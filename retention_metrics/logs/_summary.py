@@ -1,7 +1,6 @@
 """What a log holds."""
 
 import datetime as dt
-from dataclasses import replace
 
 import narwhals.stable.v2 as nw
 from pydantic import BaseModel, ConfigDict
@@ -29,15 +28,15 @@ class LogSummary(BaseModel):
 
 def summary(log: Log, as_of: dt.date | str) -> LogSummary:
     """See :meth:`Transactions.summary`."""
-    rows, excluded, until = usable_rows(log, as_of=as_of)
-    paid = log.amount is not None
+    rows, excluded, until, _ = usable_rows(log, as_of=as_of)
+    paid = log.paid
     customers = rows.group_by("customer").agg(
         nw.len().alias("orders"),
         nw.col("time").min().alias("first"),
         nw.col("time").max().alias("last"),
         *([nw.col("amount").sum()] if paid else []),
     )
-    first, last = (replace(log.clock, column=name).day().alias(name) for name in ("first", "last"))
+    first, last = (log.clock_of(name).day().alias(name) for name in ("first", "last"))
     totals = customers.with_columns(first, last).select(
         nw.len().alias("customers"),
         nw.col("orders").sum(),

@@ -4,8 +4,6 @@ import datetime as dt
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from retention_metrics._checks import choice
-from retention_metrics._periods import WEEKDAYS
 from retention_metrics._stats import Rate
 from retention_metrics._typing import Period, Weekday
 from retention_metrics.churn import CustomerFlow, PurchaseCycle
@@ -74,25 +72,19 @@ class Transactions:
         week_start: Weekday = "monday",
         on_invalid: Literal["raise", "exclude"] = "raise",
     ) -> None:
-        choice(WEEKDAYS, week_start=week_start)
-        choice(("raise", "exclude"), on_invalid=on_invalid)
         log = _rows.open_log(
             frame,
             customer=customer,
             time=time,
-            amount=amount,
+            roles={"amount": amount},
             tz=tz,
             week_start=week_start,
             on_invalid=on_invalid,
         )
-        object.__setattr__(self, "_log", log)
+        object.__setattr__(self, "_log", _rows.with_numbers(log, "amount"))
 
     def __repr__(self) -> str:
-        log = self._log
-        return (
-            f"Transactions({log.frame.implementation.name}, customer={log.customer!r}, time={log.clock.column!r}, "
-            f"amount={log.amount!r})"
-        )
+        return f"Transactions({_rows.described(self._log)})"
 
     def summary(self, *, as_of: dt.date | str) -> _summary.LogSummary:
         """What the log holds up to a day: customers, orders, days, revenue, and rows left out.
