@@ -1,6 +1,6 @@
 """Customer economics: NPS, retention, cohorts, lifetime value, acquisition cost and growth."""
 
-from retention_metrics import churn, cohorts, errors, growth, logs, ltv, nps, report, revenue
+from retention_metrics import churn, cohorts, errors, growth, logs, ltv, nps, report, revenue, survival
 from retention_metrics._stats import Bounds, Interval, Intervals, Rate
 from retention_metrics.errors import RetentionMetricsError, RetentionMetricsWarning, UndefinedMetric
 
@@ -24,4 +24,5 @@ __all__ = [
     "nps",
     "report",
     "revenue",
+    "survival",
 ]

@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from retention_metrics._checks import fraction, single, whole
-from retention_metrics._typing import BoolArray, FloatArray, IntArray, Number
+from retention_metrics._typing import FloatArray, IntArray, Number
 from retention_metrics.errors import InvalidValue
 
 
@@ -108,6 +108,21 @@ def two_sided_p(z: float) -> float:
     return math.erfc(abs(z) / math.sqrt(2))
 
 
+def chi_squared_p(statistic: float, degrees_of_freedom: int) -> float:
+    r"""Probability that a chi-squared variable with whole degrees of freedom exceeds a value; a finite sum.
+
+    References:
+        Abramowitz & Stegun (1964), *Handbook of Mathematical Functions*, 26.4.4 and 26.4.5.
+    """
+    half, odd = statistic / 2, degrees_of_freedom % 2
+    term = math.exp(-half) * (math.sqrt(half) / math.gamma(1.5) if odd else 1.0)
+    total = math.erfc(math.sqrt(half)) if odd else 0.0
+    for i in range(degrees_of_freedom // 2):
+        total += term
+        term *= half / (i + (1.5 if odd else 1.0))
+    return min(total, 1.0)
+
+
 def holm(p_values: FloatArray) -> FloatArray:
     r"""P-values adjusted so that any false finding among all is as rare as promised.
 
@@ -151,15 +166,3 @@ def log1p(x: Number) -> Number:
 def expm1(x: Number) -> Number:
     """``exp(x) - 1`` without loss near zero."""
     return math.expm1(x) if isinstance(x, float) else np.expm1(x)
-
-
-def weighted_survival(lengths: IntArray, ended: BoolArray, weights: IntArray) -> tuple[IntArray, FloatArray]:
-    r"""Kaplan-Meier survival at each length at which something ended.
-
-    .. math:: S(t) = \prod_{t_i \le t} \left(1 - d_i / n_i\right)
-    """
-    times, where = np.unique(lengths, return_inverse=True)
-    events = np.bincount(where, weights=weights * ended)
-    at_risk = np.cumsum(np.bincount(where, weights=weights)[::-1])[::-1]
-    survival: FloatArray = np.cumprod(1 - events / at_risk).astype(np.float64)
-    return times[events > 0], survival[events > 0]

@@ -46,6 +46,13 @@ def reference() -> Callable[[str], dict[str, Any]]:
 
 
 @pytest.fixture(scope="session")
+def predictive() -> Callable[[str], dict[str, Any]]:
+    """The reference numbers of survival and of purchase models, by id; each has inputs, expected values and source."""
+    items = json.loads((REFERENCE / "predictive.json").read_text(encoding="utf-8"))
+    return {item["id"]: item for item in items}.__getitem__
+
+
+@pytest.fixture(scope="session")
 def spark() -> Iterator[Any]:
     os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
     from pyspark.sql import SparkSession

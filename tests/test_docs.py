@@ -57,7 +57,7 @@ def directive(text: str, kind: str, target: str) -> dict[str, str]:
     return dict(re.findall(r"^   :([\w-]+): ?(.*)$", found[1], flags=re.MULTILINE))
 
 
-@pytest.mark.parametrize("name", ["churn", "cohorts", "growth", "ltv", "nps", "revenue"])
+@pytest.mark.parametrize("name", ["churn", "cohorts", "growth", "ltv", "nps", "revenue", "survival"])
 def test_every_public_function_has_a_row(name):
     module = module_of(name)
     functions = [each for each in module.__all__ if inspect.isfunction(getattr(module, each))]

@@ -16,8 +16,8 @@ import retention_metrics as rm
 
 PACKAGE = Path(rm.__file__).parent
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("logs", "nps")
-MODULES = ("churn", "cohorts", "errors", "growth", "logs", "ltv", "nps", "report", "revenue")
+PACKAGES = ("logs", "nps", "survival")
+MODULES = ("churn", "cohorts", "errors", "growth", "logs", "ltv", "nps", "report", "revenue", "survival")
 
 NAMES = {
     "churn": [
@@ -85,12 +85,27 @@ NAMES = {
     ],
     "report": ["Report", "build"],
     "revenue": ["EarnedGrowth", "earned_growth"],
+    "survival": [
+        "CumulativeHazard",
+        "HazardRow",
+        "HazardTable",
+        "LogRank",
+        "RestrictedMean",
+        "SurvivalCurve",
+        "TenureEffect",
+        "ThinRiskSetWarning",
+        "kaplan_meier",
+        "logrank",
+        "nelson_aalen",
+        "tenure_effect",
+    ],
 }
 QUESTIONS = {
     "Responses": ["follow_up", "integrity", "score", "trend"],
     "Transactions": [
         "cohorts",
         "purchase_cycle",
+        "purchase_gaps",
         "repeat_purchase_rate",
         "retention_by_period",
         "rfm",
@@ -105,7 +120,7 @@ FLOORS = (
     {"__main__"},
     {"report", "_demo", "_files"},
     {"logs"},
-    {"churn", "cohorts", "growth", "ltv", "nps", "revenue"},
+    {"churn", "cohorts", "growth", "ltv", "nps", "revenue", "survival"},
     {"_frames", "_stats", "_periods"},
     {"_checks"},
     {"_typing", "errors"},

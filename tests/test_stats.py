@@ -69,26 +69,3 @@ def test_a_rate_survives_json():
     rate = Rate(definition="lost / start", numerator=9, denominator=200)
     assert Rate.model_validate_json(rate.model_dump_json()) == rate
     assert rate.value == 0.045
-
-
-@given(st.lists(st.tuples(st.integers(0, 30), st.booleans(), st.integers(1, 4)), min_size=1, max_size=20))
-def test_survival_is_the_product_over_the_times_of_events(rows):
-    lengths, ended, weights = (np.array(column) for column in zip(*rows, strict=True))
-    times, survival = _stats.weighted_survival(lengths, ended, weights)
-    everybody = [(length, end) for length, end, weight in rows for _ in range(weight)]
-    expected, alive = {}, 1.0
-    for t in sorted({length for length, end in everybody if end}):
-        at_risk = sum(length >= t for length, _ in everybody)
-        alive *= 1 - sum(length == t and end for length, end in everybody) / at_risk
-        expected[t] = alive
-    assert times.tolist() == list(expected)
-    np.testing.assert_allclose(survival, list(expected.values()), atol=1e-12)
-
-
-def test_survival_of_the_textbook_example(reference):
-    example = reference("A-RET-11")
-    times, survival = _stats.weighted_survival(
-        np.array([2, 3, 3, 5, 8]), np.array([True, True, False, True, False]), np.ones(5, int)
-    )
-    found = dict(zip(map(str, times), survival, strict=True))
-    assert found == pytest.approx(example["expect"]["S"])

@@ -7,12 +7,13 @@ import numpy as np
 
 from retention_metrics._checks import choice, whole
 from retention_metrics._periods import PERIODS, first_day, last_day, period_of, periods_of
-from retention_metrics._stats import Rate, weighted_survival
+from retention_metrics._stats import Rate
 from retention_metrics._typing import FloatArray, IntArray, Period, Weekday
 from retention_metrics.churn import CustomerFlow, PurchaseCycle
 from retention_metrics.errors import UndefinedMetric
 from retention_metrics.logs._engines import Frame, to_numbers, with_period, with_previous
 from retention_metrics.logs._rows import Log, usable_rows
+from retention_metrics.survival import SurvivalCurve, kaplan_meier
 
 _NEVER = 1_000_000
 """Days after which nobody is lost any more: longer than any calendar, and short enough for 32 bits."""
@@ -37,25 +38,30 @@ def repeat_purchase_rate(log: Log, as_of: dt.date | str, min_age: int) -> Rate:
     )
 
 
-def purchase_cycle(log: Log, as_of: dt.date | str) -> PurchaseCycle:
-    """See :meth:`Transactions.purchase_cycle`."""
+def purchase_gaps(log: Log, as_of: dt.date | str) -> SurvivalCurve:
+    """See :meth:`Transactions.purchase_gaps`."""
     days, _, until = _purchase_days(log, as_of)
     follow = with_previous(days, within="customer", order="day").filter(~nw.col("previous").is_null())
     gap = (nw.col("day") - nw.col("previous")).alias("gap")
     closed = to_numbers(follow.select(gap).group_by("gap").agg(nw.len().alias("count")))
     if closed["gap"].size == 0:
-        raise UndefinedMetric("purchase_cycle", "no customer has bought on a second day")
+        raise UndefinedMetric("the gap between purchases", "no customer has bought on a second day")
     last = _last_days(days)
     lengths = np.concatenate([closed["gap"], until.toordinal() - last["day"]])
     count = np.concatenate([closed["count"], last["customers"]])
     ended = np.concatenate([np.ones(closed["gap"].size, bool), np.zeros(last["day"].size, bool)])
-    times, survival = weighted_survival(lengths, ended, count)
-    reached = times[survival <= 0.5 + 1e-12]
+    return kaplan_meier(lengths, ended, weights=count)
+
+
+def purchase_cycle(log: Log, as_of: dt.date | str) -> PurchaseCycle:
+    """See :meth:`Transactions.purchase_cycle`."""
+    gaps = purchase_gaps(log, as_of)
+    closed = gaps.events > 0
     return PurchaseCycle(
-        median=float(reached[0]) if reached.size else None,
-        median_closed=_median(closed["gap"], closed["count"]),
-        closed=int(closed["count"].sum()),
-        open=int(last["customers"].sum()),
+        median=gaps.median() if gaps.survival[-1] <= 0.5 + 1e-12 else None,
+        median_closed=_median(gaps.times[closed], gaps.events[closed]),
+        closed=int(gaps.events.sum()),
+        open=int(gaps.censored.sum()),
     )
 
 
@@ -163,7 +169,7 @@ def _last_days(days: Frame) -> dict[str, IntArray]:
     return to_numbers(last.group_by("day").agg(nw.len().alias("customers")))
 
 
-def _median(values: IntArray, weights: IntArray) -> float:
+def _median(values: FloatArray, weights: FloatArray) -> float:
     """The middle value, or the mean of the two in the middle."""
     order = np.argsort(values)
     upto = np.cumsum(weights[order])

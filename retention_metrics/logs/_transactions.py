@@ -9,6 +9,7 @@ from retention_metrics._typing import Period, Weekday
 from retention_metrics.churn import CustomerFlow, PurchaseCycle
 from retention_metrics.cohorts import Anchor, CohortTable, Counting
 from retention_metrics.logs import _cohorting, _flow, _rfm, _rows, _status, _summary
+from retention_metrics.survival import SurvivalCurve
 
 
 @dataclass(frozen=True, slots=True, init=False, repr=False)
@@ -238,6 +239,29 @@ class Transactions:
             Wilson (1927), *Journal of the American Statistical Association* 22, 209-212, for the interval.
         """
         return _flow.repeat_purchase_rate(self._log, as_of, min_age)
+
+    def purchase_gaps(self, *, as_of: dt.date | str) -> SurvivalCurve:
+        """How many days customers take from one purchase to the next, as a survival curve.
+
+        A gap is closed when another purchase followed; the gap since a customer's last purchase is open and counts
+        as "longer than so far". A mean of the closed gaps alone would be too short: the long ones are still open.
+
+        Args:
+            as_of: Last day that the data cover, inclusive.
+
+        Returns:
+            A :class:`~retention_metrics.survival.SurvivalCurve` of days: ``.at(30)`` is the share of purchases that no
+            other purchase follows within 30 days, ``.quantile(0.8)`` a cut-off that four in five gaps stay below.
+
+        Raises:
+            UndefinedMetric: No customer has bought on a second day.
+            InvalidRows: Rows that cannot be used, counted by reason.
+            InvalidValue: No usable row up to ``as_of``.
+
+        References:
+            Kaplan & Meier (1958), *Journal of the American Statistical Association* 53, 457-481.
+        """
+        return _flow.purchase_gaps(self._log, as_of)
 
     def purchase_cycle(self, *, as_of: dt.date | str) -> PurchaseCycle:
         """How many days customers take from one purchase to the next, open gaps counted as open.

@@ -1,0 +1,324 @@
+"""How long customers stay: curves, hazards, comparisons, against published numbers and plain loops."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from retention_metrics.errors import InvalidType, InvalidValue, UndefinedMetric
+from retention_metrics.survival import (
+    SurvivalCurve,
+    ThinRiskSetWarning,
+    kaplan_meier,
+    logrank,
+    nelson_aalen,
+    tenure_effect,
+)
+
+# Freireich et al. (1963), as printed in Kleinbaum & Klein, Survival Analysis: weeks in remission without treatment.
+PLACEBO = [1, 1, 2, 2, 3, 4, 4, 5, 5, 8, 8, 8, 8, 11, 11, 12, 12, 15, 17, 22, 23]
+
+spells = st.lists(
+    st.tuples(st.integers(1, 12), st.booleans(), st.integers(0, 11), st.integers(1, 3)), min_size=1, max_size=25
+)
+
+
+def columns(rows):
+    durations, observed, entry, weights = (np.array(column) for column in zip(*rows, strict=True))
+    return durations, observed, np.minimum(entry, durations - 1), weights
+
+
+def brute_curve(durations, observed, entry, weights):
+    """The product over the times of losses, with everybody counted anew at each of them."""
+    survival, alive = {}, 1.0
+    for t in sorted(set(durations.tolist())):
+        at_risk = sum(w for d, e, w in zip(durations, entry, weights, strict=True) if e < t <= d)
+        lost = sum(w for d, o, w in zip(durations, observed, weights, strict=True) if d == t and o)
+        alive *= 1 - lost / at_risk
+        survival[t] = alive
+    return survival
+
+
+@pytest.fixture
+def freireich(predictive):
+    return predictive("km-6mp")
+
+
+def test_the_published_curve(freireich):
+    curve = kaplan_meier(freireich["inputs"]["t"], freireich["inputs"]["e"])
+    expected, close = freireich["expected"], freireich["rtol"]
+    at = np.isin(curve.times, expected["t"])
+    assert curve.times[curve.events > 0].tolist() == expected["t"]
+    assert curve.survival[at] == pytest.approx(expected["S"], rel=close)
+    assert curve.standard_error()[at] == pytest.approx(expected["se"], abs=5e-5)
+    assert curve.median() == expected["median"]
+    interval = curve.interval()
+    limits = [float(limit[curve.times == 23][0]) for limit in interval[:2]]
+    assert limits == pytest.approx(expected["loglog_ci_at_23"], rel=close)
+
+
+def test_the_textbook_cumulative_hazard(freireich):
+    """Klein & Moeschberger (2003), table 4.2, gives 0.1428 ... 0.7521 by adding the rounded d / n."""
+    hazard = nelson_aalen(freireich["inputs"]["t"], freireich["inputs"]["e"])
+    at = np.isin(hazard.times, freireich["expected"]["t"])
+    steps = [3 / 21, 1 / 17, 1 / 15, 1 / 12, 1 / 11, 1 / 7, 1 / 6]
+    assert hazard.hazard[at] == pytest.approx(list(itertools.accumulate(steps)), rel=1e-12)
+    assert hazard.hazard[-1] == pytest.approx(0.7521, abs=1e-4)
+    assert hazard.standard_error[-1] ** 2 == pytest.approx(math.fsum([3 / 21**2, *(x * x for x in steps[1:])]))
+    span = hazard.interval()
+    assert (span.low <= hazard.hazard).all()
+    assert (span.high >= hazard.hazard).all()
+
+
+def test_the_textbook_comparison(freireich):
+    """Kleinbaum & Klein: the log-rank statistic of the two arms is 16.79; observed 9 and 21, expected 19.25, 10.75."""
+    treated = kaplan_meier(freireich["inputs"]["t"], freireich["inputs"]["e"])
+    test = logrank({"6-MP": treated, "placebo": kaplan_meier(PLACEBO)})
+    assert test.statistic == pytest.approx(16.79, abs=5e-3)
+    assert test.observed == {"6-MP": 9, "placebo": 21}
+    assert test.expected == pytest.approx({"6-MP": 19.25, "placebo": 10.75}, abs=5e-3)
+    assert test.p_value == pytest.approx(math.erfc(math.sqrt(test.statistic / 2)))
+    assert test.degrees_of_freedom == 1
+
+
+def test_the_example_of_the_definitions(reference):
+    example = reference("A-RET-11")["expect"]
+    durations, observed = [2, 3, 3, 5, 8], [True, True, False, True, False]
+    curve = kaplan_meier(durations, observed)
+    assert {t: curve.at(float(t)) for t in example["S"]} == pytest.approx(example["S"])
+    (whole,) = curve.hazard([0, 8]).rows
+    assert 1 / whole.rate == pytest.approx(example["exposure_lifetime"])
+    assert np.mean(durations) == pytest.approx(example["naive_mean_all_wrong"])
+
+
+@given(spells)
+def test_the_curve_is_the_brute_force_product(rows):
+    durations, observed, entry, weights = columns(rows)
+    expected = brute_curve(durations, observed, entry, weights)
+    assume(0 not in list(expected.values())[:-1])
+    curve = kaplan_meier(durations, observed, entry, weights)
+    assert curve.times.tolist() == list(expected)
+    np.testing.assert_allclose(curve.survival, list(expected.values()), atol=1e-12)
+    assert (np.diff(curve.survival) <= 0).all()
+
+
+@given(spells, st.randoms(use_true_random=False))
+def test_order_and_weights_do_not_matter(rows, random):
+    durations, observed, _, weights = columns(rows)
+    curve = kaplan_meier(durations, observed, weights=weights)
+    repeated = kaplan_meier(np.repeat(durations, weights), np.repeat(observed, weights))
+    shuffled = list(rows)
+    random.shuffle(shuffled)
+    d, o, _, w = columns(shuffled)
+    fractional = kaplan_meier(d + 0.5, o, weights=w)  # off the whole numbers another way of counting is taken
+    for other in (repeated, fractional):
+        np.testing.assert_allclose(curve.survival, other.survival, atol=1e-12)
+        assert curve.events.tolist() == other.events.tolist()
+    assert (fractional.times - curve.times == 0.5).all()
+
+
+@given(st.lists(st.floats(0.1, 50), min_size=1, max_size=30))
+def test_without_censoring_it_is_the_share_still_there(durations):
+    curve = kaplan_meier(durations)
+    for t in [0.0, *durations]:
+        assert curve.at(t) == pytest.approx(np.mean(np.array(durations) > t), abs=1e-12)
+    horizon = max(durations)
+    mean = curve.restricted_mean(horizon)
+    assert mean.value == pytest.approx(np.mean(durations))
+    assert mean.standard_error == pytest.approx(np.std(durations) / math.sqrt(len(durations)), abs=1e-9)
+
+
+@given(spells, st.floats(0.3, 12))
+def test_the_restricted_mean_is_the_area_under_the_curve(rows, horizon):
+    durations, observed, _, weights = columns(rows)
+    curve = kaplan_meier(durations, observed, weights=weights)
+    assume(horizon <= curve.times[-1])
+    grid = np.unique(np.concatenate([[0.0, horizon], curve.times[curve.times < horizon]]))
+    area = math.fsum((b - a) * curve.at(float(a)) for a, b in itertools.pairwise(grid.tolist()))
+    mean = curve.restricted_mean(horizon)
+    assert mean.value == pytest.approx(area)
+    assert 0 <= mean.interval().low <= mean.value <= mean.interval().high <= horizon
+
+
+@given(spells, st.lists(st.integers(0, 14), min_size=2, max_size=5, unique=True).map(sorted))
+def test_the_hazard_counts_losses_and_time(rows, bins):
+    durations, observed, entry, weights = columns(rows)
+    assume(0 not in list(brute_curve(durations, observed, entry, weights).values())[:-1])
+    table = kaplan_meier(durations, observed, entry, weights).hazard(bins)
+    for row, (low, high) in zip(table.rows, itertools.pairwise(bins), strict=True):
+        people = list(zip(durations, observed, entry, weights, strict=True))
+        spent = sum(w * max(min(d, high) - max(e, low), 0) for d, _, e, w in people)
+        assert row.events == sum(w for d, o, _, w in people if o and low < d <= high)
+        assert row.exposure == pytest.approx(spent, abs=1e-9)
+
+
+def test_intervals_hold_the_curve_and_stay_inside():
+    curve = kaplan_meier([1, 2, 3, 4, 4, 5], observed=[0, 1, 1, 0, 1, 1])
+    for transform in ("log_log", "plain"):
+        span = curve.interval(transform=transform)
+        assert span.low[0] == span.high[0] == 1
+        assert np.isnan([span.low[-1], span.high[-1]]).all(), "the curve is 0 there"
+        inside = slice(1, -1)
+        assert (span.low[inside] >= 0).all()
+        assert (span.high[inside] <= 1).all()
+        assert (span.low[inside] < curve.survival[inside]).all()
+        assert (curve.survival[inside] < span.high[inside]).all()
+    assert curve.to_dict()["low"][-1] is None
+
+
+def test_beyond_the_last_observation_nothing_is_known():
+    open_ended = kaplan_meier([2, 3], observed=[True, False])
+    with pytest.raises(UndefinedMetric, match="nobody was observed beyond 3, when 0.5 of them were there"):
+        open_ended.at(4)
+    assert np.isnan(open_ended.at([2.5, 4], undefined="nan")).tolist() == [False, True]
+    with pytest.raises(UndefinedMetric, match="beyond 3"):
+        open_ended.restricted_mean(5)
+    with pytest.raises(UndefinedMetric, match=r"the 0\.9 quantile .* only 0\.5 had left"):
+        open_ended.quantile(0.9)
+    assert open_ended.median() == 2
+    everybody_left = kaplan_meier([2, 3])
+    assert everybody_left.at(100) == 0
+    assert everybody_left.restricted_mean(100).value == pytest.approx(2.5)
+
+
+def test_an_early_empty_risk_set_is_warned_of():
+    with pytest.warns(ThinRiskSetWarning, match="everybody at risk at 1 left there"):
+        curve = kaplan_meier([1, 5, 6], observed=[True, True, False], entry=[0, 3, 3])
+    assert curve.at(6) == 0
+
+
+def test_groups_that_are_alike_are_not_told_apart():
+    curve = kaplan_meier(PLACEBO)
+    test = logrank({"a": curve, "b": curve})
+    assert test.statistic == pytest.approx(0, abs=1e-12)
+    assert test.p_value == pytest.approx(1)
+
+
+@given(spells, spells)
+def test_the_log_rank_statistic_is_that_of_plain_loops(one, two):
+    data = [columns(rows) for rows in (one, two)]
+    for durations, observed, entry, weights in data:
+        assume(0 not in list(brute_curve(durations, observed, entry, weights).values())[:-1])
+    surplus = variance = 0.0
+    for t in range(1, 13):
+        n = [sum(w for d, e, w in zip(d_, e_, w_, strict=True) if e < t <= d) for d_, _, e_, w_ in data]
+        lost = [sum(w for d, o, w in zip(d_, o_, w_, strict=True) if d == t and o) for d_, o_, _, w_ in data]
+        total, losses = sum(n), sum(lost)
+        if losses:
+            surplus += lost[0] - losses * n[0] / total
+            variance += losses * (total - losses) / max(total - 1, 1) * n[0] * n[1] / total**2
+    curves = {str(i): kaplan_meier(*each) for i, each in enumerate(data)}
+    if variance < 1e-9:
+        with pytest.raises(UndefinedMetric, match="logrank is undefined"):
+            logrank(curves)
+    else:
+        assert logrank(curves).statistic == pytest.approx(surplus**2 / variance, abs=1e-9)
+
+
+@given(st.integers(1, 4), st.lists(st.integers(1, 9), min_size=2, max_size=4))
+def test_the_moments_of_the_trend_test_are_those_of_all_placements(losses, exposure):
+    """Under no trend each loss falls into a stretch in proportion to its exposure; all placements, one by one."""
+    shares = np.array(exposure) / sum(exposure)
+    mean = square = 0.0
+    for placed in itertools.product(range(len(exposure)), repeat=losses):
+        chance = math.prod(shares[list(placed)])
+        value = sum(placed) - losses * float(np.arange(len(exposure)) @ shares)
+        mean += chance * value
+        square += chance * value**2
+    assert mean == pytest.approx(0, abs=1e-9)
+    place = np.arange(len(exposure))
+    assert square == pytest.approx(losses * (place**2 @ shares - (place @ shares) ** 2), abs=1e-9)
+
+
+def test_loyalty_that_only_seems_to_grow():
+    """Two groups of constant risk, 20 % and 2 % a month: pooled, the risk falls; within the groups it does not."""
+    rng = np.random.default_rng(3)
+    risk = np.repeat([0.2, 0.02], 3_000)
+    lifetimes = rng.geometric(risk)
+    durations, left = np.minimum(lifetimes, 24), lifetimes <= 24
+    blind = tenure_effect(durations, left, bins=[0, 3, 6, 12, 24])
+    assert blind.trend < -5
+    assert "cannot tell" in blind.answer
+    seeing = tenure_effect(durations, left, bins=[0, 3, 6, 12, 24], groups=np.repeat(["trial", "paid"], 3_000))
+    assert seeing.trend == blind.trend
+    assert abs(seeing.trend_within) < 3
+    assert "the fickle groups left first" in seeing.answer
+    rates = [row.rate for row in seeing.hazard.rows]
+    assert rates == sorted(rates, reverse=True)
+    assert seeing.rate_ratio == pytest.approx(rates[-1] / rates[0])
+
+
+def test_a_risk_that_rises_and_one_that_stays():
+    rng = np.random.default_rng(8)
+    steady = rng.exponential(10, 4_000)
+    same = tenure_effect(np.minimum(steady, 30), steady < 30, bins=[0, 5, 10, 20, 30])
+    assert abs(same.trend) < 3
+    rising = 10 * rng.weibull(2, 4_000)
+    effect = tenure_effect(np.minimum(rising, 30), rising < 30, bins=[0, 5, 10, 15])
+    assert effect.trend > 5
+    assert effect.answer.startswith("Customers who stayed longer leave more")
+
+
+def test_the_interval_of_a_rate_covers_as_promised():
+    """Exact coverage over Poisson counts: the score interval is near 95 % on the whole and never below 91 %."""
+    from retention_metrics.survival import HazardRow
+
+    spans = [HazardRow(low=0, high=1, events=k, exposure=1).interval() for k in range(120)]
+    for mean in (1.0, 2.5, 6.0, 20.0, 50.0):
+        chances = [math.exp(k * math.log(mean) - mean - math.lgamma(k + 1)) for k in range(120)]
+        covered = math.fsum(p for p, span in zip(chances, spans, strict=True) if span.low <= mean <= span.high)
+        assert 0.91 < covered < 0.99
+    assert spans[0].low == 0
+    assert spans[0].high > 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"durations": [1, -2]}, InvalidValue, r"durations\[1\] must be a finite number >= 0, got -2"),
+        ({"durations": [1, math.nan]}, InvalidValue, r"durations\[1\] must be .* leave missing values out"),
+        ({"durations": 3}, InvalidValue, "durations must be one-dimensional"),
+        ({"durations": []}, InvalidValue, "durations is empty"),
+        ({"durations": [1, 2], "observed": [True]}, InvalidValue, "observed must be one a customer, got 1 for 2"),
+        ({"durations": [1], "observed": ["yes"]}, InvalidType, "observed must be true or false"),
+        ({"durations": [1], "observed": [2]}, InvalidType, "observed must be true or false"),
+        ({"durations": [3, 2], "entry": [0, 2]}, InvalidValue, r"entry must be below durations.*first at \[1\]"),
+        ({"durations": [3], "entry": [-1]}, InvalidValue, r"entry\[0\] must be a finite number >= 0"),
+        ({"durations": [3], "weights": [0]}, InvalidValue, r"weights\[0\] must be a finite number > 0"),
+        ({"durations": [3], "weights": [1, 2]}, InvalidValue, "weights must be one a customer, got 2 for 1"),
+    ],
+)
+def test_bad_lifetimes_are_refused(arguments, error, message):
+    with pytest.raises(error, match=message):
+        kaplan_meier(**arguments)
+
+
+def test_what_else_is_refused():
+    curve = kaplan_meier([1, 2])
+    with pytest.raises(InvalidValue, match="groups must be two or more"):
+        logrank({"a": curve})
+    with pytest.raises(InvalidType, match=r"groups\['b'\] must be a SurvivalCurve, got list"):
+        logrank({"a": curve, "b": [1, 2]})
+    with pytest.raises(InvalidValue, match="two or more ascending edges"):
+        curve.hazard([3, 1])
+    with pytest.raises(InvalidValue, match="at least three edges"):
+        tenure_effect([1, 2], bins=[0, 3])
+    with pytest.raises(InvalidValue, match="groups must be one label a customer, got 1 for 2"):
+        tenure_effect([1, 2], bins=[0, 1, 3], groups=["a"])
+    with pytest.raises(UndefinedMetric, match="nobody left within the stretches"):
+        tenure_effect([5, 6], observed=[False, False], bins=[0, 2, 7])
+    with pytest.raises(UndefinedMetric, match="nobody was observed at a tenure from 5 to 9"):
+        _ = curve.hazard([0, 5, 9]).rows[1].rate
+    assert curve.hazard([0, 5, 9]).to_dict()["rate"][1] is None
+
+
+def test_curves_cannot_be_written_to():
+    curve = kaplan_meier([1, 2])
+    assert isinstance(curve, SurvivalCurve)
+    with pytest.raises(ValueError, match="read-only"):
+        curve.survival[0] = 2
+    assert repr(curve) == "SurvivalCurve(2 customers, 2 left, 0 still there at 2)"
+    assert curve.to_frame("polars").columns == list(curve.to_dict())
