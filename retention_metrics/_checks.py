@@ -8,7 +8,7 @@ import datetime as dt
 import difflib
 import math
 import numbers
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from typing import SupportsFloat
@@ -73,6 +73,22 @@ def single(checked: Number, name: str) -> float:
     if not isinstance(checked, float):
         raise InvalidValue(f"{name} must be one number, got an array of shape {checked.shape}")
     return checked
+
+
+def generator(rng: object) -> np.random.Generator:
+    """A random generator, or one made from a seed."""
+    if isinstance(rng, np.random.Generator):
+        return rng
+    if isinstance(rng, (bool, np.bool_)) or not isinstance(rng, (int, np.integer)) or rng < 0:
+        raise InvalidType(f"rng must be a numpy.random.Generator or a whole number >= 0, got {_shown(rng)}")
+    return np.random.default_rng(int(rng))
+
+
+def mapping(**argument: object) -> None:
+    """A dictionary, or something that can be asked like one."""
+    for name, value in argument.items():
+        if not isinstance(value, Mapping):
+            raise InvalidType(f"{name} must be a dict by name, got {_shown(value)}")
 
 
 def whole(low: int, /, **argument: object) -> int:

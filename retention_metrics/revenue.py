@@ -10,6 +10,8 @@ from retention_metrics.errors import UndefinedMetric
 
 __all__ = ["EarnedGrowth", "earned_growth"]
 
+_ROUNDING = 1e-12  # growth of sums of cents that is none
+
 
 class EarnedGrowth(BaseModel):
     """Growth that customers bring by staying, buying more and recommending, beside growth that is bought.
@@ -34,9 +36,10 @@ class EarnedGrowth(BaseModel):
     unknown_new: float = 0.0
 
     def model_post_init(self, _context: object) -> None:
-        """Refuse a growth from nothing."""
-        if self.revenue_last == 0:
-            raise UndefinedMetric("earned_growth", "revenue_last is 0, so there is nothing to grow from")
+        """Refuse sums below zero, and a growth from nothing."""
+        for name in ("revenue_last", "returning_this_year", "earned_new", "bought_new", "unknown_new"):
+            at_least(0, open_low=False, **{name: getattr(self, name)})
+        _refuse_nothing(self.revenue_last)
 
     @property
     def nrr(self) -> float:
@@ -62,7 +65,7 @@ class EarnedGrowth(BaseModel):
     @property
     def earned_growth_ratio(self) -> float:
         """Share of the growth that was earned: earned_growth_rate / total_growth; undefined without growth."""
-        if self.total_growth <= 0:
+        if self.total_growth <= _ROUNDING:
             raise UndefinedMetric(
                 "earned_growth_ratio",
                 f"revenue did not grow (total growth {self.total_growth:.4g}), so it has no shares",
@@ -126,4 +129,10 @@ def earned_growth(
         "bought_new": at_least(0, bought_new=bought_new),
         "unknown_new": at_least(0, unknown_new=unknown_new),
     }
+    _refuse_nothing(single(parts["revenue_last"], "revenue_last"))
     return EarnedGrowth(**{name: single(part, name) for name, part in parts.items()})
+
+
+def _refuse_nothing(revenue_last: float) -> None:
+    if revenue_last == 0:
+        raise UndefinedMetric("earned_growth", "revenue_last is 0, so there is nothing to grow from")

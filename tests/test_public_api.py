@@ -16,18 +16,35 @@ import retention_metrics as rm
 
 PACKAGE = Path(rm.__file__).parent
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("logs", "nps", "survival")
+PACKAGES = ("churn", "logs", "nps", "survival")
 MODULES = ("churn", "cohorts", "errors", "growth", "logs", "ltv", "nps", "report", "revenue", "survival")
 
 NAMES = {
     "churn": [
+        "BlendedRateWarning",
         "CustomerFlow",
+        "DefinedRate",
+        "Definitions",
+        "LossReason",
+        "LossReasons",
+        "MixedLifetime",
+        "NetFlow",
+        "PlanCheck",
         "PurchaseCycle",
+        "against_plan",
+        "average_retention",
+        "blended_churn",
+        "churn_rate",
         "cohort_retention",
+        "definitions",
         "expected_lifetime",
         "half_life",
         "hazard",
+        "losses_by_reason",
+        "mixed_lifetime",
+        "net_flow",
         "rescale_churn",
+        "retention_interval",
         "retention_rate",
     ],
     "cohorts": ["CohortTable", "from_counts"],

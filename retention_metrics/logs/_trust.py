@@ -6,7 +6,7 @@ from dataclasses import replace
 import narwhals.stable.v2 as nw
 import numpy as np
 
-from retention_metrics._checks import day, fraction, single, whole
+from retention_metrics._checks import day, fraction, generator, single, whole
 from retention_metrics._typing import IntArray
 from retention_metrics.errors import InvalidValue, UndefinedMetric
 from retention_metrics.logs._engines import Frame, longest_runs, to_labels, to_numbers, with_previous
@@ -70,7 +70,7 @@ def integrity(
     )
     return SurveyIntegrity(
         as_of=until,
-        agents=judge(evidence, level=confidence, rng=np.random.default_rng(rng)),
+        agents=judge(evidence, level=confidence, rng=generator(rng)),
         level=confidence,
         fastest=seconds,
         speed_unknown=speed_unknown,

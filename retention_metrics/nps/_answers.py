@@ -60,10 +60,17 @@ def count_classes(array: NDArray[Any], scale: Scale) -> tuple[int, int, int] | N
     return array.size - not_detractors, not_detractors - promoters, promoters
 
 
-def to_array(name: str, answers: Any) -> NDArray[Any]:
-    """One-dimensional answers as an array, without a copy where they are one; lists are looked at with care."""
+def to_array(name: str, answers: Any, size: int | None = None) -> NDArray[Any]:
+    """One-dimensional answers as an array, without a copy where they are one; lists are looked at with care.
+
+    ``size`` is the number of answers that they have to go with.
+    """
     if isinstance(answers, np.ma.MaskedArray):
-        answers = np.where(np.ma.getmaskarray(answers), np.nan, answers.data)
+        gaps = np.ma.getmaskarray(answers)
+        answers = answers.data
+        if gaps.any():
+            answers = answers.astype(object)
+            answers[gaps] = None
     if isinstance(answers, Sequence) and not isinstance(answers, (str, bytes)):
         kinds = set(map(type, answers))
         # numpy would read [9, True] as [9, 1] and turn a list with a string into strings.
@@ -80,12 +87,14 @@ def to_array(name: str, answers: Any) -> NDArray[Any]:
             f"wrap a single one in a list, and make a list of an iterator"
         )
     if array.ndim != 1:
-        raise InvalidValue(f"{name} must be one-dimensional, got an array of shape {array.shape}; pass .ravel() of it")
+        raise InvalidValue(f"{name} must be one-dimensional, got an array of shape {array.shape}; pass one column")
+    if size is not None and array.size != size:
+        raise InvalidValue(f"{name} must be one an answer, got {array.size:,} for {size:,} answers")
     return array
 
 
 def read_answers(
-    name: str, answers: NDArray[Any], *, low: int, high: int, on_invalid: OnInvalid, weights: Any = None
+    name: str, answers: NDArray[Any], *, low: int, high: int, on_invalid: OnInvalid, weights: NDArray[Any] | None = None
 ) -> Answers:
     """Look at every answer: a whole number from ``low`` to ``high``, or a reason why not."""
     choice(("raise", "exclude"), on_invalid=on_invalid)
@@ -95,7 +104,9 @@ def read_answers(
     codes[found & (values != np.floor(values))] = _CODE[FRACTIONAL]
     codes[found & ((values < low) | (values > high))] = _CODE[OUT_OF_SCALE]
     if weights is not None:
-        codes[(codes == 0) & ~(np.isfinite(weights) & (weights > 0))] = _CODE[BAD_WEIGHT]
+        weighed, unweighed = _coded(weights)
+        good = (unweighed == 0) & np.isfinite(weighed) & (weighed > 0)
+        codes[(codes == 0) & ~good] = _CODE[BAD_WEIGHT]
     counted = np.bincount(codes, minlength=len(_REASONS))
     excluded = {reason: int(counted[code]) for reason, code in _CODE.items() if reason and counted[code]}
     if excluded and on_invalid == "raise":
@@ -103,14 +114,16 @@ def read_answers(
     return Answers(values, codes == 0, excluded)
 
 
-def to_weights(name: str, weights: Any, size: int) -> FloatArray:
-    """Weights as float64, one an answer; what is not a number becomes NaN, to be refused beside its answer."""
-    array = to_array(name, weights)
-    if array.size != size:
-        raise InvalidValue(f"{name} must be one an answer, got {array.size:,} for {size:,} answers")
+def read_ratings(name: str, ratings: Any, *, size: int, on_invalid: OnInvalid) -> tuple[FloatArray, BoolArray]:
+    """Ratings on any scale as float64, beside the mask of those that are finite numbers."""
+    array = to_array(name, ratings, size)
     values, codes = _coded(array)
-    values[codes != 0] = np.nan
-    return values
+    codes[(codes == 0) & ~np.isfinite(values)] = _CODE[MISSING]
+    if on_invalid == "raise" and codes.any():
+        excluded = {reason: int(np.count_nonzero(codes == code)) for reason, code in _CODE.items() if reason}
+        excluded = {reason: count for reason, count in excluded.items() if count}
+        raise _refusal(name, array, None, codes, excluded, "a finite number")
+    return values, codes == 0
 
 
 def refuse_none_left(metric: str, usable: int, excluded: dict[str, int]) -> None:
@@ -134,14 +147,21 @@ def _coded(array: NDArray[Any]) -> tuple[FloatArray, NDArray[np.uint8]]:
     return values, codes
 
 
+def is_missing(value: object) -> bool:
+    """Whether a value stands for nothing: None, NaN, or what pandas has for it."""
+    return (
+        value is None
+        or type(value).__name__ in ("NAType", "NaTType")
+        or (isinstance(value, numbers.Real) and value != value)
+    )
+
+
 def _reason(value: object) -> str:
-    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+    if is_missing(value):
         return MISSING
     if isinstance(value, (bool, np.bool_)):
         return BOOLEAN
-    if not isinstance(value, numbers.Real):
-        return NOT_A_NUMBER
-    return MISSING if value != value else ""
+    return "" if isinstance(value, numbers.Real) else NOT_A_NUMBER
 
 
 def _bounded(value: Any) -> float:
@@ -157,8 +177,8 @@ def _refusal(
     """The first thing that is wrong, where it is, and how many there are of each kind."""
     at = int(np.argmax(codes != 0))
     reason = _REASONS[codes[at]]
-    value = answers[at].item() if hasattr(answers[at], "item") else answers[at]
-    what, value = ("weights", weights[at].item()) if reason == BAD_WEIGHT else (name, value)
+    what, value = ("weights", weights[at]) if reason == BAD_WEIGHT else (name, answers[at])
+    value = value.item() if isinstance(value, np.generic) else value
     rule = "a finite number > 0" if reason == BAD_WEIGHT else rule
     remedy = f" ({_REMEDIES[reason]})" if reason in _WRONG_KIND else ""
     error = InvalidType if reason in _WRONG_KIND else InvalidValue

@@ -1,17 +1,17 @@
 """A score that speaks for everybody: post-stratification, people who did not answer, and a change of the mix."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal, TypeAlias
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from retention_metrics._checks import aligned, at_least, choice, finite, fraction, refuse_if, single
+from retention_metrics._checks import aligned, at_least, choice, finite, fraction, mapping, refuse_if, single
 from retention_metrics._stats import Bounds, Interval, two_sided_z
 from retention_metrics._typing import Numbers
 from retention_metrics.errors import InvalidType, InvalidValue
-from retention_metrics.nps._comparison import pool
+from retention_metrics.nps._comparison import pool, refuse_scales, refuse_unlike
 from retention_metrics.nps._score import NpsScore, total_weight
 
 Wave: TypeAlias = Mapping[str, "NpsScore | tuple[float, float]"]
@@ -112,7 +112,9 @@ def post_stratify(strata: Mapping[str, NpsScore], *, population: Mapping[str, fl
     References:
         Holt & Smith (1979), "Post stratification", *JRSS A* 142, 33-46.
     """
+    mapping(strata=strata, population=population)
     _samples("strata", strata)
+    refuse_scales(list(strata.values()))
     if missing := [name for name in population if name not in strata]:
         raise InvalidValue(
             f"stratum {missing[0]!r} of the population has no answers; merge it with a neighbour, in both arguments"
@@ -122,8 +124,8 @@ def post_stratify(strata: Mapping[str, NpsScore], *, population: Mapping[str, fl
     sizes = {}
     for name, size in population.items():
         spot = f"population[{name!r}]"
-        sizes[name] = single(at_least(0, open_low=True, **{spot: size}), spot)
-    return PostStratified(strata=dict(strata), population=sizes)
+        sizes[str(name)] = single(at_least(0, open_low=True, **{spot: size}), spot)
+    return PostStratified(strata={str(name): sample for name, sample in strata.items()}, population=sizes)
 
 
 def nonresponse_bounds(value: Numbers, response_rate: Numbers) -> Bounds:
@@ -224,6 +226,8 @@ def decompose_change(before: Wave, after: Wave) -> ChangeDecomposition:
     References:
         Kitagawa (1955), "Components of a difference between two rates", *JASA* 50, 1168-1194.
     """
+    mapping(before=before, after=after)
+    refuse_unlike([cell for wave in (before, after) for cell in wave.values() if isinstance(cell, NpsScore)])
     first, second = _wave("before", before), _wave("after", after)
     totals = [math.fsum(share * score for share, score in wave.values()) for wave in (first, second)]
     middle = sum(totals) / 2
@@ -241,8 +245,11 @@ def _wave(argument: str, wave: Wave) -> dict[str, tuple[float, float]]:
     """Share and score of each segment that has a share."""
     sizes, scores = {}, {}
     for name, cell in wave.items():
-        size, score = (total_weight(cell), cell.value) if isinstance(cell, NpsScore) else cell
         spot = f"{argument}[{name!r}]"
+        pair = (total_weight(cell), cell.value) if isinstance(cell, NpsScore) else cell
+        if not isinstance(pair, Sequence) or isinstance(pair, str) or len(pair) != 2:
+            raise InvalidType(f"{spot} must be an NpsScore, or a pair of size and score, got {cell!r}")
+        size, score = pair
         sizes[name] = single(at_least(0, open_low=False, **{f"{spot}[0]": size}), f"{spot}[0]")
         scores[name] = single(finite(**{f"{spot}[1]": score}), f"{spot}[1]")
         if abs(scores[name]) > 100:

@@ -1,16 +1,15 @@
 """Has the score changed, and does a segment differ? Signed differences with their uncertainty."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from retention_metrics._checks import choice, whole
+from retention_metrics._checks import choice, mapping, whole
 from retention_metrics._frames import Backend, columns_to_frame
 from retention_metrics._stats import Interval, benjamini_hochberg, holm, two_sided_p, two_sided_z
-from retention_metrics._typing import FloatArray
 from retention_metrics.errors import InvalidType, InvalidValue, UndefinedMetric
 from retention_metrics.nps._answers import OnInvalid, read_answers, to_array
 from retention_metrics.nps._intervals import adjusted
@@ -34,7 +33,7 @@ class NpsComparison(BaseModel):
         standard_error: Its standard error, in points.
         method: ``"adjusted_wald"`` or ``"wald"``.
         paired: Whether the same people answered twice.
-        excluded: Answers or pairs left out, by reason.
+        excluded: Pairs left out, by reason; empty for samples of different people.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -114,8 +113,7 @@ def compare(a: NpsScore, b: NpsScore, method: ComparisonMethod = "adjusted_wald"
     for name, sample in (("a", a), ("b", b)):
         if not isinstance(sample, NpsScore):
             raise InvalidType(f"{name} must be an NpsScore, got {type(sample).__name__}; make one with nps.score(...)")
-    if a.scale != b.scale:
-        raise InvalidValue(f"a is on the scale {a.scale} and b on {b.scale}, and these do not compare")
+    refuse_scales((a, b))
     counts = [effective_counts(sample) for sample in (a, b)]
     if method == "adjusted_wald":
         counts = [adjusted(count) for count in counts]
@@ -233,7 +231,7 @@ class NpsSegments(BaseModel):
             "n": [row.score.n for row in rows],
             "nps": [row.score.value for row in rows],
             "nps_rest": [row.rest.value for row in rows],
-            "difference": [row.comparison.difference if row.comparison else None for row in rows],
+            "difference": [row.comparison.observed if row.comparison else None for row in rows],
             "low": [span.low if span else None for span in spans],
             "high": [span.high if span else None for span in spans],
             "p_value": [row.comparison.p_value if row.comparison else None for row in rows],
@@ -264,7 +262,7 @@ def compare_segments(
         correction: ``"holm"``: any false finding at all is rare. ``"benjamini_hochberg"``: false findings are a
             small share of the findings.
         method: As for :func:`compare`.
-        min_answers: Segments with fewer answers are shown and not compared.
+        min_answers: Segments with fewer answers, or that leave fewer for the rest, are shown and not compared.
 
     Returns:
         An :class:`NpsSegments`, rows in the order given.
@@ -289,16 +287,29 @@ def compare_segments(
     """
     choice(_CORRECTIONS, correction=correction)
     choice(_METHODS, method=method)
+    mapping(segments=segments)
     fewest = whole(1, min_answers=min_answers)
     if len(segments) < 2:
         raise InvalidValue(f"segments must be at least two, got {len(segments)}; a segment is compared with the rest")
     for name, sample in segments.items():
         if not isinstance(sample, NpsScore):
             raise InvalidType(f"segments[{name!r}] must be an NpsScore, got {type(sample).__name__}")
+    refuse_unlike(list(segments.values()))
     rests = {name: pool([other for key, other in segments.items() if key != name]) for name in segments}
-    compared = {name: compare(sample, rests[name], method) for name, sample in segments.items() if sample.n >= fewest}
+    compared: dict[str, NpsComparison] = {}
+    reasons: dict[str, str] = {}
+    for name, sample in segments.items():
+        small = min(sample.n, rests[name].n) < fewest
+        try:
+            if small:
+                reasons[name] = f"fewer than {fewest} answers{'' if sample.n < fewest else ' in the rest'}"
+            else:
+                compared[name] = compare(sample, rests[name], method)
+        except UndefinedMetric as undefined:
+            reasons[name] = undefined.reason
     p_values = np.array([each.p_value for each in compared.values()])
-    adjusted_p: FloatArray = _CORRECTIONS[correction](p_values)
+    # Two segments make one test, seen from both sides.
+    adjusted_p = p_values if len(segments) == 2 else _CORRECTIONS[correction](p_values)
     p_by_name = dict(zip(compared, adjusted_p.tolist(), strict=True))
     rows = [
         SegmentRow(
@@ -307,7 +318,7 @@ def compare_segments(
             rest=rests[name],
             comparison=compared.get(name),
             p_adjusted=p_by_name.get(name),
-            reason=None if name in compared else f"fewer than {fewest} answers",
+            reason=reasons.get(name),
         )
         for name, sample in segments.items()
     ]
@@ -316,11 +327,8 @@ def compare_segments(
 
 def pool(samples: list[NpsScore]) -> NpsScore:
     """The answers of several samples as one."""
+    refuse_unlike(samples)
     first = samples[0]
-    if any(sample.scale != first.scale for sample in samples):
-        raise InvalidValue("scores on different scales cannot be pooled")
-    if any((sample.weighting is None) != (first.weighting is None) for sample in samples):
-        raise InvalidValue("weighted and unweighted scores cannot be pooled; give every answer a weight")
     weighting = None
     if first.weighting is not None:
         parts = [sample.weighting for sample in samples if sample.weighting is not None]
@@ -333,6 +341,19 @@ def pool(samples: list[NpsScore]) -> NpsScore:
         weighting=weighting,
         scale=first.scale,
     )
+
+
+def refuse_unlike(samples: Sequence[NpsScore]) -> None:
+    """Refuse to treat answers on different scales, or some with weights and some without, as one sample."""
+    refuse_scales(samples)
+    if len({sample.weighting is None for sample in samples}) > 1:
+        raise InvalidValue("weighted and unweighted scores do not go together; give every answer a weight")
+
+
+def refuse_scales(samples: Sequence[NpsScore]) -> None:
+    """Refuse to put scores on different scales side by side."""
+    if len({sample.scale for sample in samples}) > 1:
+        raise InvalidValue(f"scores must be on one scale, got {', '.join(sorted({s.scale for s in samples}))}")
 
 
 def _comparison(

@@ -1,19 +1,19 @@
 """What goes with a high score: ratings of single aspects, and the reasons people give."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from retention_metrics._checks import at_least, choice
+from retention_metrics._checks import choice, finite, mapping, single
 from retention_metrics._frames import Backend, columns_to_frame
 from retention_metrics._stats import Rate
 from retention_metrics._typing import BoolArray, FloatArray
 from retention_metrics.errors import InvalidType, InvalidValue, UndefinedMetric
-from retention_metrics.nps._answers import OnInvalid, read_answers, refuse_none_left, to_array
+from retention_metrics.nps._answers import OnInvalid, is_missing, read_answers, read_ratings, refuse_none_left, to_array
 from retention_metrics.nps._comparison import NpsComparison, compare
 from retention_metrics.nps._scales import SCALES, Scale, ScaleName
 from retention_metrics.nps._score import NpsScore, from_counts
@@ -64,7 +64,7 @@ class DriverAnalysis(BaseModel):
             "driver": [row.name for row in self.drivers],
             "correlation": [row.correlation for row in self.drivers],
             "share_of_r_squared": [row.share for row in self.drivers],
-            "gap": [row.gap.difference if row.gap else None for row in self.drivers],
+            "gap": [row.gap.observed if row.gap else None for row in self.drivers],
             "gap_low": [row.gap.interval().low if row.gap else None for row in self.drivers],
             "gap_high": [row.gap.interval().high if row.gap else None for row in self.drivers],
         }
@@ -122,7 +122,8 @@ def drivers(
         *The American Statistician* 61(2), 139-147.
     """
     choice(SCALES, scale=scale)
-    edge = at_least(-math.inf, top=top)
+    edge = single(finite(top=top), "top")
+    mapping(ratings=ratings)
     if not 1 <= len(ratings) <= _MOST_DRIVERS:
         raise InvalidValue(
             f"ratings must be of 1 to {_MOST_DRIVERS} aspects, got {len(ratings)}: "
@@ -135,7 +136,7 @@ def drivers(
     kept = answers.usable.copy()
     columns = []
     for name, rating in ratings.items():
-        column, known = _rating(f"ratings[{name!r}]", rating, array.size, on_invalid)
+        column, known = read_ratings(f"ratings[{name!r}]", rating, size=array.size, on_invalid=on_invalid)
         lost = int(np.count_nonzero(kept & ~known))
         excluded |= {f"{name} missing": lost} if lost else {}
         kept &= known
@@ -170,6 +171,7 @@ class Reason(BaseModel):
         among_promoters: Its share among promoters who gave any reason, or ``None`` when there are none.
         among_detractors: Its share among detractors who gave any reason, or ``None``.
         cumulative: Share of the mentions that this reason and those before it have, in the order of the table.
+        scale: Name of the scale on which people answered.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -181,6 +183,7 @@ class Reason(BaseModel):
     among_promoters: Rate | None
     among_detractors: Rate | None
     cumulative: float
+    scale: ScaleName = "0-10"
 
     @property
     def mentions(self) -> int:
@@ -190,7 +193,9 @@ class Reason(BaseModel):
     @property
     def score(self) -> NpsScore:
         """The score among those who gave it; read its interval before you act on it."""
-        return from_counts(promoters=self.promoters, passives=self.passives, detractors=self.detractors)
+        return from_counts(
+            promoters=self.promoters, passives=self.passives, detractors=self.detractors, scale=self.scale
+        )
 
 
 class ReasonTable(BaseModel):
@@ -276,6 +281,8 @@ def reasons(
     choice(("detractors", "promoters", "all"), order=order)
     rule = SCALES[scale]
     array = to_array("scores", scores)
+    if isinstance(codes, str) or not hasattr(codes, "__len__") or not hasattr(codes, "__iter__"):
+        raise InvalidType(f"codes must be a sequence with one entry an answer, got {type(codes).__name__}")
     given = list(codes)
     if len(given) != array.size:
         raise InvalidValue(f"codes must be one an answer, got {len(given):,} for {array.size:,} answers")
@@ -305,6 +312,7 @@ def reasons(
             among_promoters=_share(f"promoters who say {code}", promoters, told[2]),
             among_detractors=_share(f"detractors who say {code}", detractors, told[0]),
             cumulative=float(so_far),
+            scale=scale,
         )
         for (code, (detractors, passives, promoters)), so_far in zip(ranked, running, strict=True)
     ]
@@ -315,24 +323,6 @@ def reasons(
         without_reason=int(np.count_nonzero(answers.usable)) - sum(told),
         excluded=answers.excluded,
     )
-
-
-def _rating(name: str, rating: Any, size: int, on_invalid: OnInvalid) -> tuple[FloatArray, BoolArray]:
-    column = to_array(name, rating)
-    if column.size != size:
-        raise InvalidValue(f"{name} must be one a person, got {column.size:,} for {size:,} answers")
-    if column.dtype.kind == "O":
-        column = np.array([math.nan if value is None else value for value in column])
-    if column.dtype.kind not in "iuf":
-        raise InvalidType(f"{name} must hold numbers, got {column.dtype}; convert it first")
-    column = column.astype(np.float64)
-    known = np.isfinite(column)
-    if on_invalid == "raise" and not known.all():
-        raise InvalidValue(
-            f"{name}[{int(np.argmin(known))}] must be a finite number, got {column[np.argmin(known)]:g}; in all "
-            f'{int(np.count_nonzero(~known)):,} are missing: pass on_invalid="exclude" to leave these people out'
-        )
-    return column, known
 
 
 def _shapley(correlations: FloatArray) -> FloatArray:
@@ -372,10 +362,11 @@ def _score_of(answers: FloatArray, scale: Scale) -> NpsScore:
 
 def _codes(position: int, given: object) -> list[str]:
     """Codes of one person, each once; nothing for somebody who gave no reason."""
-    if given is None or given == "" or given != given:
+    if is_missing(given):
         return []
-    listed = [given] if isinstance(given, str) else given
-    if not isinstance(listed, (Sequence, np.ndarray)) or not all(isinstance(code, str) for code in listed):
+    several = isinstance(given, Iterable) and not isinstance(given, (str, Mapping))
+    listed: list[Any] = list(cast("Iterable[Any]", given)) if several else [given]
+    if not all(isinstance(code, str) for code in listed):
         raise InvalidType(f"codes[{position}] must be a string, a list of strings or None, got {given!r}")
     return list(dict.fromkeys(code for code in listed if code))
 

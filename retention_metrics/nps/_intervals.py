@@ -12,6 +12,7 @@ import numpy as np
 
 from retention_metrics._stats import two_sided_z
 from retention_metrics._typing import BoolArray, FloatArray
+from retention_metrics.errors import UndefinedMetric
 
 IntervalMethod: TypeAlias = Literal[
     "score", "adjusted_wald", "adjusted_wald_z2", "wald", "goodman", "dirichlet", "bootstrap", "bca"
@@ -20,6 +21,7 @@ Limits: TypeAlias = tuple[FloatArray, FloatArray]
 
 _HALVINGS = 60
 _NEGLIGIBLE = 37.0  # exp(-37) is below rounding
+_NOISE = 1e-15  # what the transform leaves where the chance is 0
 _CHUNK = 128
 _NORMAL = NormalDist()
 
@@ -123,7 +125,8 @@ def _tail_below(alphas: Counts, x: FloatArray, tail: float) -> BoolArray:
     reach = math.sqrt(1 / min(tail, 1 - tail) - 1)
     below: BoolArray = distance > 0
     (open_,) = np.nonzero(np.abs(distance) <= reach)
-    ends = -40 - math.log1p(reach), 8 + 40 / float((alphas.promoters + alphas.detractors).min())
+    # Near the ends of the scale all but one of the three variables may be too small to make the integrand fall.
+    ends = -40 - math.log1p(reach), 8 + 40 / float(min(alphas.promoters.min(), alphas.detractors.min()))
     for first in range(0, open_.size, _CHUNK):
         part = open_[first : first + _CHUNK]
         rates = (weights[part] / scale[part, None])[..., None]
@@ -134,12 +137,15 @@ def _tail_below(alphas: Counts, x: FloatArray, tail: float) -> BoolArray:
 
 def _inverted(rates: FloatArray, shapes: FloatArray, low: float, high: float) -> FloatArray:
     """Integral over ln t of the imaginary part of the characteristic function of a sum of gamma variables."""
-    turns = rates * np.exp(np.arange(low, high, 0.25))
-    loud = (shapes * np.log1p(turns * turns)).sum(axis=1) < 2 * _NEGLIGIBLE
-    swings = np.abs((shapes * turns / (1 + turns * turns)).sum(axis=1))
+    coarse = np.arange(low, high, 0.25)
+    with np.errstate(over="ignore"):
+        turns = rates * np.exp(coarse)
+        loud = (shapes * np.log1p(turns * turns)).sum(axis=1) < 2 * _NEGLIGIBLE
+        swings = np.abs((shapes * turns / (1 + turns * turns)).sum(axis=1))
     # Fine enough for the fastest swing, and beyond it so fine that the error falls below rounding.
     step = 2 * math.pi / (float(swings[loud].max()) + _NEGLIGIBLE / 0.7)
-    turns = rates * np.exp(np.arange(low, high, step))
+    last = coarse[np.flatnonzero(loud.any(axis=0))[-1]] + 0.25
+    turns = rates * np.exp(np.arange(low, last, step))
     size = np.exp(-0.5 * (shapes * np.log1p(turns * turns)).sum(axis=1))
     imaginary: FloatArray = (size * np.sin((shapes * np.arctan(turns)).sum(axis=1))).sum(axis=1)
     return step * imaginary
@@ -152,7 +158,8 @@ def resampled(promoters: int, passives: int, detractors: int) -> FloatArray:
     turn = 2 * math.pi * np.fft.rfftfreq(size)
     one = (promoters * np.exp(-1j * turn) + passives + detractors * np.exp(1j * turn)) / n
     sums = np.fft.irfft(one**n, size)
-    chances: FloatArray = np.maximum(np.roll(sums, n), 0.0)
+    chances: FloatArray = np.roll(sums, n)
+    chances[chances < _NOISE] = 0.0
     return chances
 
 
@@ -181,8 +188,13 @@ def bca(chances: FloatArray, counts: Counts, level: float) -> tuple[float, float
     shares = np.concatenate(counts) / n
     off = np.array([1.0, 0.0, -1.0]) - mean
     skew = float((shares * off**3).sum() / (6 * math.sqrt(n) * (shares * off**2).sum() ** 1.5))
-    low, high = (_NORMAL.cdf(bias + (bias + side) / (1 - skew * (bias + side))) for side in (-z, z))
-    return _quantile(chances, low), _quantile(chances, high)
+    limits = []
+    for side in (-z, z):
+        shrink = 1 - skew * (bias + side)
+        if shrink <= 0:
+            raise UndefinedMetric("the bca interval of an NPS", "its correction breaks down at so high a level")
+        limits.append(_quantile(chances, _NORMAL.cdf(bias + (bias + side) / shrink)))
+    return limits[0], limits[1]
 
 
 def _around(counts: Counts, z: float) -> Limits:
@@ -221,5 +233,6 @@ def _last_where(holds: Callable[[FloatArray], BoolArray], low: FloatArray, high:
 
 
 def _quantile(chances: FloatArray, probability: float) -> float:
+    """The lowest score at or below which so much of the chance lies; never one that has no chance."""
     n = (chances.size - 1) // 2
-    return float(np.searchsorted(np.cumsum(chances), probability - 1e-12) - n) / n
+    return float(np.searchsorted(np.cumsum(chances), max(probability * (1 - 1e-9), 1e-300)) - n) / n

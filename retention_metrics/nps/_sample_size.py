@@ -4,12 +4,13 @@ import math
 from statistics import NormalDist
 from typing import Literal
 
-from retention_metrics._checks import at_least, choice, fraction, single, whole
+from retention_metrics._checks import at_least, choice, finite, fraction, single, whole
 from retention_metrics._stats import two_sided_z
 from retention_metrics.errors import InvalidValue, UndefinedMetric
 
 _ADDED = {"wald": 0, "adjusted_wald": 3}
 _ROUNDING = 1e-9
+_MOST = 1e15
 
 
 def sample_size(
@@ -31,7 +32,7 @@ def sample_size(
 
     Args:
         margin: Half the width of the wanted interval, in points: above 0, at most 100.
-        variance: Variance of one answer on -1..1, from 0 to 1; 1 is the worst case, a base of promoters and
+        variance: Variance of one answer on -1..1, above 0, at most 1; 1 is the worst case, a base of promoters and
             detractors only. Of an earlier wave: ``NpsScore.variance``.
         level: Confidence level, between 0 and 1.
         method: The interval that will be used; ``"adjusted_wald"`` needs three answers fewer.
@@ -64,7 +65,7 @@ def sample_size(
     spread = single(fraction(open_low=True, variance=variance), "variance")
     answering = single(fraction(open_low=True, response_rate=response_rate), "response_rate")
     inflation = single(at_least(1, design_effect=design_effect), "design_effect")
-    answers = max(_up(two_sided_z(level) ** 2 * spread / half**2 - _ADDED[method]), 1)
+    answers = max(_up(_squared(two_sided_z(level) / half) * spread - _ADDED[method]), 1)
     everybody = math.inf if population is None else whole(1, population=population)
     asked = _up(answers / (1 + (answers - 1) / everybody) / answering * inflation)
     if asked > everybody:
@@ -111,7 +112,9 @@ def sample_size_to_detect(
         & Sauro, *MeasuringU*, for the three answers fewer.
     """
     choice(_ADDED, method=method)
-    gap = single(at_least(0, open_low=True, difference=abs(difference)), "difference") / 100
+    gap = abs(single(finite(difference=difference), "difference")) / 100
+    if gap == 0:
+        raise InvalidValue("difference must not be 0: no number of answers finds what is not there")
     if gap > 2:
         raise InvalidValue(f"difference must be from -200 to 200 points, got {difference:g}")
     spreads = fraction(open_low=True, variances=variances)
@@ -120,9 +123,15 @@ def sample_size_to_detect(
     z = two_sided_z(level) + NormalDist().inv_cdf(single(fraction(open_low=True, open_high=True, power=power), "power"))
     if z <= 0:
         raise InvalidValue(f"power must exceed what chance alone gives at this level, got {power:g}")
-    return max(_up(float(spreads.sum()) * z**2 / gap**2 - _ADDED[method]), 1)
+    return max(_up(float(spreads.sum()) * _squared(z / gap) - _ADDED[method]), 1)
+
+
+def _squared(x: float) -> float:
+    return x * x
 
 
 def _up(x: float) -> int:
     """Rounded up, but not because of an error of rounding."""
+    if not x < _MOST:
+        raise InvalidValue(f"that would take more than {_MOST:.0e} people; allow a wider margin")
     return math.ceil(x - _ROUNDING * max(1.0, x))

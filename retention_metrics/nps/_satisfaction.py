@@ -271,8 +271,9 @@ def satisfaction_index(
     for name, part in parts.items():
         refuse_if(np.greater(part, 10), f"{name} must be from 1 to 10")
     shares = np.asarray(at_least(0, weights=weights))
-    if shares.shape != (3,) or shares.sum() == 0:
+    if shares.shape != (3,) or shares.max() == 0:
         raise InvalidValue("weights must be three numbers >= 0 that are not all 0")
+    shares = shares / shares.max()
     shares = shares / shares.sum()
     weighted = sum((float(share) * part for share, part in zip(shares, parts.values(), strict=True)), start=0.0)
     return (weighted - 1) / 9 * 100
@@ -284,11 +285,15 @@ def _counted(
     choice(_RATINGS, scale=scale)
     low, high = _RATINGS[scale]
     read = read_answers("ratings", to_array("ratings", ratings), low=low, high=high, on_invalid=on_invalid)
-    counts = np.bincount((read.values[read.usable] - low).astype(np.int64), minlength=high - low + 1)
+    points = high - low + 1
+    if whole(1, boxes=boxes) >= points:
+        raise InvalidValue(f"boxes must be from 1 to {points - 1} on the scale {scale}, got {boxes}")
+    refuse_none_left("the share of good ratings", int(np.count_nonzero(read.usable)), read.excluded)
+    counts = np.bincount((read.values[read.usable] - low).astype(np.int64), minlength=points)
     return Ratings(
         counts=tuple(counts.tolist()),
         scale=scale,
-        boxes=whole(1, boxes=boxes),
+        boxes=boxes,
         good_end=good_end,
         excluded=read.excluded,
     )

@@ -1,12 +1,13 @@
 """The score of a sample, and what an honest score needs: variance, standard error, intervals, exclusions."""
 
 import math
+from collections.abc import Sequence
 from typing import Any, overload
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from retention_metrics._checks import aligned, at_least, choice, divide, whole
+from retention_metrics._checks import aligned, at_least, choice, divide, generator, whole
 from retention_metrics._stats import Interval, two_sided_z
 from retention_metrics._typing import FloatArray, Numbers, Scalar, Undefined
 from retention_metrics.errors import InvalidValue, UndefinedMetric
@@ -17,7 +18,6 @@ from retention_metrics.nps._answers import (
     read_answers,
     refuse_none_left,
     to_array,
-    to_weights,
 )
 from retention_metrics.nps._intervals import Counts, IntervalMethod
 from retention_metrics.nps._scales import SCALES, ScaleName
@@ -44,6 +44,13 @@ class Weighting(BaseModel):
 
     sums: tuple[float, float, float]
     squares: tuple[float, float, float]
+
+    def model_post_init(self, _context: object) -> None:
+        """Refuse sums that no positive weights have."""
+        at_least(0, sums=self.sums)
+        at_least(0, squares=self.squares)
+        if not sum(self.sums) or not sum(self.squares):
+            raise InvalidValue("sums and squares of weights must not all be 0")
 
 
 class NpsScore(BaseModel):
@@ -104,7 +111,7 @@ class NpsScore(BaseModel):
     def value(self) -> float:
         """The score in points, from -100 to 100: share of promoters minus share of detractors."""
         sums = self._sums
-        return 100 * (sums[0] - sums[2]) / math.fsum(sums)
+        return 100 * ((sums[0] - sums[2]) / math.fsum(sums))
 
     @property
     def variance(self) -> float:
@@ -122,7 +129,7 @@ class NpsScore(BaseModel):
     @property
     def design_effect(self) -> float:
         """How much the weights inflate the variance: n / n_effective, at least 1."""
-        return self.n / self.n_effective
+        return max(self.n / self.n_effective, 1.0)
 
     def standard_error(self, population: int | None = None, method: str = "kish") -> float:
         r"""Standard error of the score, in points.
@@ -282,7 +289,7 @@ class NpsScore(BaseModel):
             )
         classes = (self.promoters, self.passives, self.detractors)
         if rng is not None:
-            chances = _intervals.drawn(*classes, np.random.default_rng(rng), _DRAWS)
+            chances = _intervals.drawn(*classes, generator(rng), _DRAWS)
         elif self.n <= _EXACT_BOOTSTRAP:
             chances = _intervals.resampled(*classes)
         else:
@@ -295,6 +302,13 @@ class NpsScore(BaseModel):
 def effective_counts(sample: NpsScore) -> Counts:
     """Promoters, passives and detractors of as many equally weighted answers as tell the same."""
     return Counts(*(np.array([share * sample.n_effective]) for share in sample.shares))
+
+
+def score_intervals(samples: Sequence[NpsScore], level: float = 0.95) -> tuple[FloatArray, FloatArray]:
+    """Limits of the score interval of many samples at once, in points."""
+    counts = [effective_counts(sample) for sample in samples]
+    low, high = _intervals.score(Counts(*(np.concatenate(part) for part in zip(*counts, strict=True))), level)
+    return 100 * low, 100 * high
 
 
 def total_weight(sample: NpsScore) -> float:
@@ -356,15 +370,16 @@ def score(scores: Any, weights: Any = None, on_invalid: OnInvalid = "raise", *, 
         counts = count_classes(array, rule)
         if counts is not None:
             detractors, passives, promoters = counts
+            refuse_none_left("nps", array.size, {})
             return NpsScore(promoters=promoters, passives=passives, detractors=detractors, scale=scale)
-    weighed = None if weights is None else to_weights("weights", weights, array.size)
+    weighed = None if weights is None else to_array("weights", weights, array.size)
     values, usable, excluded = read_answers(
         "scores", array, low=rule.low, high=rule.high, on_invalid=on_invalid, weights=weighed
     )
     refuse_none_left("nps", int(np.count_nonzero(usable)), excluded)
     classes = np.digitize(values[usable], (rule.passive, rule.promoter))
     detractors, passives, promoters = np.bincount(classes, minlength=3).tolist()
-    weighting = None if weighed is None else _weighting(classes, weighed[usable])
+    weighting = None if weighed is None else _weighting(classes, weighed[usable].astype(np.float64))
     return NpsScore(
         promoters=promoters,
         passives=passives,
@@ -375,13 +390,14 @@ def score(scores: Any, weights: Any = None, on_invalid: OnInvalid = "raise", *, 
     )
 
 
-def from_counts(*, promoters: int, passives: int, detractors: int) -> NpsScore:
+def from_counts(*, promoters: int, passives: int, detractors: int, scale: ScaleName = "0-10") -> NpsScore:
     """Net Promoter Score of a sample that has been counted already.
 
     Args:
         promoters: Number of promoters, a whole number >= 0.
         passives: Number of passives, a whole number >= 0.
         detractors: Number of detractors, a whole number >= 0.
+        scale: Name of the scale on which people answered, as for :func:`score`.
 
     Returns:
         An :class:`NpsScore`.
@@ -398,11 +414,10 @@ def from_counts(*, promoters: int, passives: int, detractors: int) -> NpsScore:
     References:
         Reichheld (2003), "The one number you need to grow", *Harvard Business Review* 81(12), 46-54.
     """
-    return NpsScore(
-        promoters=whole(0, promoters=promoters),
-        passives=whole(0, passives=passives),
-        detractors=whole(0, detractors=detractors),
-    )
+    choice(SCALES, scale=scale)
+    counts = (whole(0, promoters=promoters), whole(0, passives=passives), whole(0, detractors=detractors))
+    refuse_none_left("nps", sum(counts), {})
+    return NpsScore(promoters=counts[0], passives=counts[1], detractors=counts[2], scale=scale)
 
 
 @overload
@@ -447,7 +462,7 @@ def net_promoter_score(
     q = at_least(0, passives=passives)
     d = at_least(0, detractors=detractors)
     aligned(promoters=p, passives=q, detractors=d)
-    return divide(100 * (p - d), p + q + d, metric="nps", reason="there are no answers", undefined=undefined)
+    return 100 * divide(p - d, p + q + d, metric="nps", reason="there are no answers", undefined=undefined)
 
 
 def coverage(
@@ -482,6 +497,7 @@ def coverage(
         The exact coverage studies of Rocks (2016), *The American Statistician* 70(4), 365-372.
     """
     choice(METHODS, method=method)
+    two_sided_z(level)
     true = np.asarray(at_least(0, shares=shares))
     if true.shape != (3,) or not math.isclose(true.sum(), 1, abs_tol=1e-9):
         raise InvalidValue(f"shares must be three fractions that add up to 1, got {shares!r}")

@@ -11,7 +11,7 @@ from retention_metrics._periods import label
 from retention_metrics._typing import Period
 from retention_metrics.errors import InvalidValue
 from retention_metrics.nps._comparison import NpsComparison, pool
-from retention_metrics.nps._score import NpsScore
+from retention_metrics.nps._score import NpsScore, score_intervals
 
 
 class NpsCell(BaseModel):
@@ -134,7 +134,7 @@ class NpsTrend(BaseModel):
 
 
 def _columns(by: Sequence[str], period: Period | None, cells: Sequence[NpsCell]) -> dict[str, Any]:
-    spans = [cell.score.interval() for cell in cells]
+    low, high = score_intervals([cell.score for cell in cells])
     table: dict[str, Any] = {name: [cell.group[i] for cell in cells] for i, name in enumerate(by)}
     if period is not None:
         if any(cell.period is None for cell in cells):
@@ -144,8 +144,8 @@ def _columns(by: Sequence[str], period: Period | None, cells: Sequence[NpsCell])
     for name in ("n", "promoters", "passives", "detractors"):
         table[name] = [getattr(cell.score, name) for cell in cells]
     table["nps"] = [cell.score.value for cell in cells]
-    table["low"] = [span.low for span in spans]
-    table["high"] = [span.high for span in spans]
+    table["low"] = low.tolist()
+    table["high"] = high.tolist()
     return table
 
 

@@ -1,0 +1,151 @@
+"""The customer base from period to period, and the cycle in which customers buy."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from retention_metrics._checks import (
+    freeze,
+    refuse_if,
+    whole,
+)
+from retention_metrics._frames import Backend, columns_to_frame
+from retention_metrics._periods import label
+from retention_metrics._stats import Rate
+from retention_metrics._typing import BoolArray, FloatArray, IntArray, Period
+from retention_metrics.churn._rates import cohort_retention
+from retention_metrics.errors import UndefinedMetric
+
+_FLOW_COUNTS = ("start", "new", "returned", "lost", "lost_of_start", "end", "buyers", "returning")
+
+
+class PurchaseCycle(BaseModel):
+    """How long customers take from one purchase to the next, in days; purchases of one day count as one.
+
+    A gap is closed when another purchase followed, and open when none has followed yet.
+    ``median_closed`` is the median of the closed gaps alone: short-sighted, because long gaps are the ones
+    still open. ``median`` counts the open gaps as "longer than seen so far": it is the first length at which
+    the Kaplan-Meier curve of all gaps is down to one half, and ``None`` when the curve never gets there.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    median: float | None
+    median_closed: float
+    closed: int
+    open: int
+
+    @property
+    def days(self) -> float:
+        """The censored median where it exists, otherwise the median of the closed gaps."""
+        return self.median_closed if self.median is None else self.median
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CustomerFlow:
+    """The customer base from period to period: ``start + new + returned - lost = end``, always.
+
+    Each array has one element a period. A customer is lost on the day on which the last purchase is more
+    than ``lost_after`` days ago, and has returned with the next purchase after that. Counts of a period
+    that ``as_of`` cuts short are counts so far; ``complete`` says which periods are whole.
+
+    Attributes:
+        periods: First day of each period.
+        complete: Whether the period had ended by ``as_of``.
+        start: Customers when the period opened.
+        new: Customers whose first purchase fell into the period.
+        returned: Lost customers who bought again.
+        lost: Customers who became lost in the period.
+        lost_of_start: Customers who were there when the period opened and not when it closed. Who was lost
+            and returned within it is not among them; who bought in it and was lost even so is.
+        end: Customers when it closed.
+        buyers: Customers who bought in the period.
+        returning: Buyers whose first purchase was in an earlier period.
+        revenue: Sum of the amounts, or ``None`` when the log has no amounts.
+        period: ``"month"`` or another calendar period.
+        as_of: Last day that the data cover.
+        lost_after: Days without a purchase after which a customer is lost.
+        excluded: Rows of the log left out, by reason.
+    """
+
+    periods: tuple[date, ...]
+    complete: BoolArray
+    start: IntArray
+    new: IntArray
+    returned: IntArray
+    lost: IntArray
+    lost_of_start: IntArray
+    end: IntArray
+    buyers: IntArray
+    returning: IntArray
+    revenue: FloatArray | None
+    period: Period
+    as_of: date
+    lost_after: int
+    excluded: Mapping[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse a book that does not close; make the arrays read-only."""
+        freeze(self, "complete", *_FLOW_COUNTS, "revenue")
+        open_at = self.start + self.new + self.returned - self.lost != self.end
+        refuse_if(open_at, "start + new + returned - lost is not end")
+
+    def retention(self) -> FloatArray:
+        """Retention of the customers present at the start of each period; NaN where there were none.
+
+        It is :func:`cohort_retention` of ``start`` and ``start - lost_of_start``.
+
+        References:
+            Farris et al. (2010), *Marketing Metrics*, 2nd ed., chapter 5.
+        """
+        return cohort_retention(start=self.start, retained=self.start - self.lost_of_start, undefined="nan")
+
+    def pooled_churn(self, *, last: int | None = None) -> Rate:
+        r"""Share of customers lost per period, pooled over the complete periods.
+
+        .. math:: \sum \text{lost\_of\_start} / \sum \text{start}
+
+        Args:
+            last: Only so many complete periods, counted from the latest; ``None`` takes all. The first
+                periods of a log cannot lose anybody until ``lost_after`` days have passed.
+
+        Returns:
+            A :class:`~retention_metrics.Rate`; its interval takes the losses as independent.
+
+        Raises:
+            UndefinedMetric: No complete period began with customers.
+
+        References:
+            The ratio estimator: Cochran (1977), *Sampling Techniques*, 3rd ed., chapter 6.
+        """
+        chosen = np.flatnonzero(self.complete)
+        if last is not None:
+            chosen = chosen[-whole(1, last=last) :]
+        opened = int(self.start[chosen].sum())
+        if opened == 0:
+            raise UndefinedMetric("pooled_churn", f"no complete {self.period} began with customers")
+        return Rate(
+            definition=f"lost of the start set / start, pooled over {chosen.size} complete {self.period}s",
+            numerator=int(self.lost_of_start[chosen].sum()),
+            denominator=opened,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain lists by name, one element a period."""
+        table: dict[str, Any] = {
+            "period": [label(day, self.period) for day in self.periods],
+            "complete": self.complete.tolist(),
+        }
+        for name in _FLOW_COUNTS:
+            table[name] = getattr(self, name).tolist()
+        if self.revenue is not None:
+            table["revenue"] = self.revenue.tolist()
+        return table
+
+    def to_frame(self, backend: Backend = "pandas") -> Any:
+        """One row a period, as a ``"pandas"``, ``"polars"`` or ``"pyarrow"`` frame."""
+        return columns_to_frame(self.to_dict(), backend)
