@@ -31,6 +31,7 @@ NAMES = {
         "NetFlow",
         "PlanCheck",
         "PurchaseCycle",
+        "ShortWindowWarning",
         "against_plan",
         "average_retention",
         "blended_churn",
@@ -46,6 +47,7 @@ NAMES = {
         "rescale_churn",
         "retention_interval",
         "retention_rate",
+        "retention_window",
     ],
     "cohorts": ["CohortTable", "from_counts"],
     "errors": [
@@ -120,11 +122,14 @@ NAMES = {
 QUESTIONS = {
     "Responses": ["follow_up", "integrity", "score", "trend"],
     "Transactions": [
+        "at_risk",
         "cohorts",
+        "lost",
         "purchase_cycle",
         "purchase_gaps",
         "repeat_purchase_rate",
         "retention_by_period",
+        "returned",
         "rfm",
         "status",
         "status_counts",

@@ -1,7 +1,7 @@
 """Retention and churn: rates by name, conversion between periods, lifetimes, plans, and the base over time."""
 
 from retention_metrics.churn._conversion import expected_lifetime, half_life, hazard, rescale_churn
-from retention_metrics.churn._flow import CustomerFlow, PurchaseCycle
+from retention_metrics.churn._flow import CustomerFlow, PurchaseCycle, ShortWindowWarning, retention_window
 from retention_metrics.churn._mix import BlendedRateWarning, MixedLifetime, blended_churn, mixed_lifetime
 from retention_metrics.churn._plan import (
     LossReason,
@@ -34,6 +34,7 @@ __all__ = [
     "NetFlow",
     "PlanCheck",
     "PurchaseCycle",
+    "ShortWindowWarning",
     "against_plan",
     "average_retention",
     "blended_churn",
@@ -49,4 +50,5 @@ __all__ = [
     "rescale_churn",
     "retention_interval",
     "retention_rate",
+    "retention_window",
 ]

@@ -1,5 +1,7 @@
 """The customer base from period to period, and the cycle in which customers buy."""
 
+import math
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -8,19 +10,55 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from retention_metrics._checks import (
-    freeze,
-    refuse_if,
-    whole,
-)
+from retention_metrics._checks import at_least, freeze, refuse_if, single, whole
 from retention_metrics._frames import Backend, columns_to_frame
 from retention_metrics._periods import label
 from retention_metrics._stats import Rate
 from retention_metrics._typing import BoolArray, FloatArray, IntArray, Period
 from retention_metrics.churn._rates import cohort_retention
-from retention_metrics.errors import UndefinedMetric
+from retention_metrics.errors import RetentionMetricsWarning, UndefinedMetric
 
+FEWEST_CYCLES = 3
 _FLOW_COUNTS = ("start", "new", "returned", "lost", "lost_of_start", "end", "buyers", "returning")
+
+
+class ShortWindowWarning(RetentionMetricsWarning):
+    """A window of fewer than three purchase cycles: many are called lost who are merely between two purchases."""
+
+
+def retention_window(*, purchase_cycle: float, cycles: float = 3) -> int:
+    r"""The period over which to compute retention without subscriptions: at least three purchase cycles.
+
+    .. math:: \lceil \text{cycles} \times \text{purchase cycle} \rceil
+
+    Args:
+        purchase_cycle: Days from one purchase to the next, > 0: ``logs.Transactions.purchase_cycle(...).days``.
+        cycles: How many of them, > 0; fewer than three are warned of.
+
+    Returns:
+        Days.
+
+    Raises:
+        InvalidValue: An argument is not positive.
+        InvalidType: A value is not a plain number.
+
+    Examples:
+        >>> retention_window(purchase_cycle=14)
+        42
+
+    References:
+        Trade practice for shops and salons; Buckinx & Van den Poel (2005), *European Journal of Operational
+        Research* 164(1), 252-268, for defection by inactivity.
+    """
+    days = single(at_least(0, open_low=True, purchase_cycle=purchase_cycle), "purchase_cycle")
+    many = single(at_least(0, open_low=True, cycles=cycles), "cycles")
+    if many < FEWEST_CYCLES:
+        warnings.warn(
+            f"cycles is {many:g}: below {FEWEST_CYCLES}, many are called lost who will be back",
+            ShortWindowWarning,
+            stacklevel=2,
+        )
+    return math.ceil(many * days - 1e-9)
 
 
 class PurchaseCycle(BaseModel):

@@ -203,6 +203,14 @@ def with_period(frame: Frame, into: str, *, day: str, period: Period, week_start
     return frame.drop("_era", "_left", "_years", "_of_year")
 
 
+def as_date(frame: Frame, day: nw.Expr) -> nw.Expr:
+    """The day of an ordinal, as the engine keeps days: midnight, or on Spark a date."""
+    epoch = dt.datetime.combine(dt.date(1970, 1, 1), dt.time())
+    # Spark would shift a timestamp by the zone of the Python process, and a date it does not shift.
+    start = nw.lit(epoch.date()) if frame.implementation.is_spark_like() else nw.lit(epoch)
+    return start + (day - epoch.toordinal()) * nw.lit(dt.timedelta(days=1))
+
+
 def with_previous(frame: Frame, *, within: str, order: str) -> Frame:
     """Add ``previous``: the value of ``order`` in the row before, of the same ``within``; null in the first.
 

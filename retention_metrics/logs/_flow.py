@@ -22,7 +22,7 @@ _NEVER = 1_000_000
 def repeat_purchase_rate(log: Log, as_of: dt.date | str, min_age: int) -> Rate:
     """See :meth:`Transactions.repeat_purchase_rate`."""
     age = whole(0, min_age=min_age)
-    days, _, until = _purchase_days(log, as_of)
+    days, _, until = purchase_days(log, as_of)
     customers = days.group_by("customer").agg(nw.len().alias("purchases"), nw.col("day").min().alias("first"))
     old = customers.filter(nw.col("first") <= until.toordinal() - age)
     repeated = (nw.col("purchases") > 1).cast(nw.Int64).sum()
@@ -40,7 +40,7 @@ def repeat_purchase_rate(log: Log, as_of: dt.date | str, min_age: int) -> Rate:
 
 def purchase_gaps(log: Log, as_of: dt.date | str) -> SurvivalCurve:
     """See :meth:`Transactions.purchase_gaps`."""
-    days, _, until = _purchase_days(log, as_of)
+    days, _, until = purchase_days(log, as_of)
     follow = with_previous(days, within="customer", order="day").filter(~nw.col("previous").is_null())
     gap = (nw.col("day") - nw.col("previous")).alias("gap")
     closed = to_numbers(follow.select(gap).group_by("gap").agg(nw.len().alias("count")))
@@ -51,6 +51,11 @@ def purchase_gaps(log: Log, as_of: dt.date | str) -> SurvivalCurve:
     count = np.concatenate([closed["count"], last["customers"]])
     ended = np.concatenate([np.ones(closed["gap"].size, bool), np.zeros(last["day"].size, bool)])
     return kaplan_meier(lengths, ended, weights=count)
+
+
+def cycle_of(log: Log, as_of: dt.date | str) -> float:
+    """Days from one purchase to the next: the censored median where it exists, otherwise that of the closed gaps."""
+    return purchase_cycle(log, as_of).days
 
 
 def purchase_cycle(log: Log, as_of: dt.date | str) -> PurchaseCycle:
@@ -71,7 +76,7 @@ def retention_by_period(log: Log, period: Period, as_of: dt.date | str, lost_aft
     days_away = whole(0, lost_after=lost_after)
     limit = min(days_away, _NEVER)
     week_start = log.clock.week_start
-    days, excluded, until = _purchase_days(log, as_of)
+    days, excluded, until = purchase_days(log, as_of)
     days = with_period(days, "period", day="day", period=period, week_start=week_start)
     bought = _purchases(days, limit, paid=log.paid)
     stays = _stays(days, limit, period, until, week_start)
@@ -120,7 +125,7 @@ def retention_by_period(log: Log, period: Period, as_of: dt.date | str, lost_aft
     )
 
 
-def _purchase_days(log: Log, as_of: dt.date | str) -> tuple[Frame, dict[str, int], dt.date]:
+def purchase_days(log: Log, as_of: dt.date | str) -> tuple[Frame, dict[str, int], dt.date]:
     """One row a customer and day of purchase: ``customer``, ``day`` and, if the log has amounts, ``amount``."""
     rows, excluded, until, _ = usable_rows(log, as_of=as_of, period="day")
     amounts = [nw.col("amount").sum()] if log.paid else []

@@ -8,7 +8,7 @@ from retention_metrics._stats import Rate
 from retention_metrics._typing import Period, Weekday
 from retention_metrics.churn import CustomerFlow, PurchaseCycle
 from retention_metrics.cohorts import Anchor, CohortTable, Counting
-from retention_metrics.logs import _cohorting, _flow, _rfm, _rows, _status, _summary
+from retention_metrics.logs import _cohorting, _flow, _lists, _rfm, _rows, _status, _summary
 from retention_metrics.survival import SurvivalCurve
 
 
@@ -195,6 +195,100 @@ class Transactions:
             defection by inactivity.
         """
         return _status.status(self._log, as_of, lost_after, at_risk_after)
+
+    def lost(
+        self,
+        *,
+        as_of: dt.date | str,
+        lost_after: int | None = None,
+        cycles: float = 3.0,
+        dated: _lists.Dated = "cut_off",
+    ) -> Any:
+        r"""Who is lost, by the customer's own rhythm: a weekly customer sooner than a yearly one.
+
+        .. math:: \text{rhythm} = \frac{\text{last} - \text{first} + C}{\text{purchases}}
+
+        is the mean gap between a customer's purchases, taken together with one gap of C, the purchase cycle of
+        customers in general: of those with few purchases little is known, so they are taken to be like the others.
+        A customer is lost ``cycles`` rhythms after the last purchase, or ``lost_after`` days for all alike.
+
+        Args:
+            as_of: Last day that the data cover, inclusive.
+            lost_after: More days than this without a purchase: lost, for all alike; ``None``: by the own rhythm.
+            cycles: Rhythms without a purchase after which a customer is lost, > 0; fewer than three are warned of.
+            dated: The day to date a loss to: ``"cut_off"``, the first day past the limit; ``"last_purchase"``;
+                or ``"detection"``, the day of this look, ``as_of``.
+
+        Returns:
+            A frame of the kind that came in, one row a lost customer, in no particular order: customer,
+            last_purchase, days_since, purchases (days with one), rhythm (days) and lost_on.
+
+        Raises:
+            UndefinedMetric: No customer has bought on a second day, so there is no rhythm.
+            InvalidRows: Rows that cannot be used, counted by reason.
+            InvalidValue: No usable row up to ``as_of``, or an argument out of range.
+
+        References:
+            Buckinx & Van den Poel (2005), *European Journal of Operational Research* 164(1), 252-268.
+        """
+        return _lists.lost(self._log, as_of, lost_after, cycles, dated)
+
+    def at_risk(
+        self,
+        *,
+        as_of: dt.date | str,
+        lost_after: int | None = None,
+        cycles: float = 3.0,
+        risk_cycles: float = 1.5,
+    ) -> Any:
+        """Who has been away for longer than usual and is not lost yet, with the day on which each would be.
+
+        Args:
+            as_of: Last day that the data cover, inclusive.
+            lost_after: As for :meth:`lost`; a customer is then at risk after ``risk_cycles / cycles`` of it.
+            cycles: As for :meth:`lost`.
+            risk_cycles: Rhythms without a purchase after which a customer is at risk, > 0 and below ``cycles``.
+
+        Returns:
+            A frame of the kind that came in, one row a customer at risk, in no particular order, with the columns of
+            :meth:`lost`; ``lost_on`` is the day on which the customer would be called lost.
+
+        Raises:
+            UndefinedMetric: No customer has bought on a second day, so there is no rhythm.
+            InvalidRows: Rows that cannot be used, counted by reason.
+            InvalidValue: No usable row up to ``as_of``, or an argument out of range.
+
+        References:
+            Buckinx & Van den Poel (2005), *European Journal of Operational Research* 164(1), 252-268.
+        """
+        return _lists.at_risk(self._log, as_of, lost_after, cycles, risk_cycles)
+
+    def returned(
+        self, *, as_of: dt.date | str, within: int = 30, lost_after: int | None = None, cycles: float = 3.0
+    ) -> Any:
+        """Who had been lost and has bought again within the last days; not new customers, and not forgotten ones.
+
+        The rhythm is that of the other gaps: the absence itself does not count as usual.
+
+        Args:
+            as_of: Last day that the data cover, inclusive.
+            within: Days up to ``as_of`` in which they came back, >= 1.
+            lost_after: As for :meth:`lost`.
+            cycles: As for :meth:`lost`.
+
+        Returns:
+            A frame of the kind that came in, one row a returned customer, in no particular order: customer,
+            returned_on, days_away and purchases (days with one).
+
+        Raises:
+            UndefinedMetric: No customer has bought on a second day.
+            InvalidRows: Rows that cannot be used, counted by reason.
+            InvalidValue: No usable row up to ``as_of``, or an argument out of range.
+
+        References:
+            Buckinx & Van den Poel (2005), *European Journal of Operational Research* 164(1), 252-268.
+        """
+        return _lists.returned(self._log, as_of, within, lost_after, cycles)
 
     def status_counts(
         self, *, as_of: dt.date | str, lost_after: int, at_risk_after: int | None = None
