@@ -5,6 +5,7 @@ import importlib.util
 import inspect
 import pkgutil
 import re
+import runpy
 from pathlib import Path
 from types import FunctionType, ModuleType
 
@@ -142,3 +143,11 @@ def test_the_duckdb_example_of_the_installation_page_runs(monkeypatch, tmp_path)
     names = {}
     exec(example, names)  # noqa: S102
     assert names["orders"].summary(as_of="2026-02-28").revenue == 70
+
+
+def test_the_survey_of_the_tutorial_is_what_its_script_writes(tmp_path):
+    folder = DOCS / "tutorials" / "data"
+    copy = tmp_path / "make_survey.py"
+    copy.write_text((folder / "make_survey.py").read_text(encoding="utf-8"), encoding="utf-8")
+    runpy.run_path(str(copy), run_name="__main__")
+    assert (tmp_path / "survey.csv").read_bytes() == (folder / "survey.csv").read_bytes()

@@ -162,6 +162,17 @@ def test_scores_by_columns_and_period(log):
     assert frame["period"][0] == "2024-01"
 
 
+def test_the_segments_of_one_period():
+    log = Responses(pa.table(columns(ROWS)), **ROLES, **EXTRAS)
+    table = log.score(as_of=AS_OF, by="segment", period="month")
+    for month in ("2024-01", "2024-02", "2024-03"):
+        cells = [cell for cell in table.cells if f"{cell.period:%Y-%m}" == month]
+        assert list(table.segments(month).values()) == [cell.score for cell in cells]
+    assert sum(sample.n for sample in table.segments().values()) == table.total.n
+    with pytest.raises(InvalidValue, match="period must be one of '2024-01', .* got '2024-04'"):
+        table.segments("2024-04")
+
+
 def test_weighted_scores(engine):
     log = Responses(engine.frame(**columns(ROWS)), **ROLES, weight="weight", repeated="all")
     kept = in_time(ROWS)

@@ -375,13 +375,13 @@ Average = Literal["pooled", "compounding", "unweighted"]
 def average_retention(*, start: Vector, retained: Vector, average: Average = "pooled") -> float:
     r"""Mean retention per period over several periods, by the kind of mean that is named.
 
-    =============== ============================================= ================================================
-    average         formula                                       says
-    =============== ============================================= ================================================
+    =============== ================================================= ================================================
+    average         formula                                           says
+    =============== ================================================= ================================================
     ``pooled``      :math:`\sum \text{retained} / \sum \text{start}`  every customer and period counts the same
-    ``compounding`` :math:`(\prod r_t)^{1/T}`                     the constant rate that ends where these rates do
-    ``unweighted``  :math:`\sum r_t / T`                          every period counts the same
-    =============== ============================================= ================================================
+    ``compounding`` :math:`(\prod r_t)^{1/T}`                         the constant rate that ends where these rates do
+    ``unweighted``  :math:`\sum r_t / T`                              every period counts the same
+    =============== ================================================= ================================================
 
     Args:
         start: Customers at the start of each period, > 0.

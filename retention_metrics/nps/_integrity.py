@@ -17,6 +17,7 @@ _FIRST_DRAWS = 1_999
 _DRAWS_PER_AGENT = 400
 _FEWEST_DRAWS = 19_999
 _TIES = 1e-9
+_FEW, _RARE = 3, 0.05  # fewer fast answers than these, in number or as a share, happen to everybody
 
 
 class Evidence(NamedTuple):
@@ -55,7 +56,8 @@ class AgentIntegrity(BaseModel):
         p_run_adjusted: The same after Holm.
         duplicates: Answers beyond the first of one customer on one day.
         too_fast: Answers too soon after the one before, or ``None`` when the times cannot tell.
-        flags: What looks wrong.
+        flags: What looks wrong: a small adjusted p-value, any duplicate, or too fast answers that are three or more
+            and at least one in twenty.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -141,7 +143,7 @@ def judge(evidence: Evidence, *, level: float, rng: np.random.Generator) -> tupl
             "too alike": bool(alike_adjusted[i] < rare),
             "long run": bool(runs_adjusted[i] < rare),
             "duplicates": bool(evidence.duplicates[i]),
-            "too fast": evidence.fast is not None and bool(evidence.fast[i]),
+            "too fast": evidence.fast is not None and bool(evidence.fast[i] >= max(_FEW, _RARE * sizes[i])),
         }
         rows.append(
             AgentIntegrity(

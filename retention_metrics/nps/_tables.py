@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from retention_metrics._checks import choice
 from retention_metrics._frames import Backend, columns_to_frame
 from retention_metrics._periods import label
 from retention_metrics._typing import Period
@@ -56,14 +57,27 @@ class NpsTable(BaseModel):
         """The score of all answers in the table."""
         return pool([cell.score for cell in self.cells])
 
-    def segments(self) -> dict[str, NpsScore]:
-        """Score by name of the segment, periods pooled: what :func:`compare_segments` and its kin ask for.
+    def segments(self, period: str | None = None) -> dict[str, NpsScore]:
+        """Score by name of the segment: what :func:`compare_segments`, :func:`decompose_change` and their kin ask for.
 
         Several columns are joined by a slash; a missing value is called ``(none)``.
+
+        Args:
+            period: A period by its label (``"2026-Q1"``, as in ``to_dict()``), or ``None`` to pool all periods.
+
+        Returns:
+            Scores by name of the segment, in the order of the table.
+
+        Raises:
+            InvalidValue: The table has no such period.
         """
+        labels = {label(cell.period, self.period) for cell in self.cells if cell.period and self.period}
+        if period is not None:
+            choice(sorted(labels), period=period)
         groups: dict[str, list[NpsScore]] = {}
         for cell in self.cells:
-            groups.setdefault(_name(cell.group), []).append(cell.score)
+            if period is None or (cell.period and self.period and label(cell.period, self.period) == period):
+                groups.setdefault(_name(cell.group), []).append(cell.score)
         return {name: pool(samples) for name, samples in groups.items()}
 
     def to_dict(self) -> dict[str, Any]:
