@@ -14,7 +14,7 @@ import pytest
 import retention_metrics
 from retention_metrics import Bounds, Interval, Intervals, Rate
 from retention_metrics.cohorts import CohortTable
-from retention_metrics.logs import Responses, Transactions
+from retention_metrics.logs import Responses, Subscriptions, Transactions
 
 DOCS = Path(__file__).parents[1] / "docs"
 MODULES = sorted(
@@ -67,7 +67,10 @@ def test_every_public_function_has_a_row(name):
     assert public <= {row.target for row in catalogue.rows()}
 
 
-@pytest.mark.parametrize(("module", "cls"), [("logs", Transactions), ("logs", Responses), ("cohorts", CohortTable)])
+@pytest.mark.parametrize(
+    ("module", "cls"),
+    [("logs", Transactions), ("logs", Responses), ("logs", Subscriptions), ("cohorts", CohortTable)],
+)
 def test_every_public_method_has_a_row(module, cls):
     path = f"retention_metrics.{module}.{cls.__name__}"
     methods = {name for name, member in vars(cls).items() if isinstance(member, FunctionType)}

@@ -62,7 +62,7 @@ NAMES = {
         "UndefinedMetric",
     ],
     "growth": ["Projection", "project", "steady_state"],
-    "logs": ["LogSummary", "Responses", "Transactions"],
+    "logs": ["LogSummary", "Responses", "Subscriptions", "Transactions"],
     "ltv": ["acquisition_cost", "lifetime_value", "ltv_to_cac"],
     "nps": [
         "AgentIntegrity",
@@ -121,6 +121,7 @@ NAMES = {
 }
 QUESTIONS = {
     "Responses": ["follow_up", "integrity", "score", "trend"],
+    "Subscriptions": ["lifetimes", "renewal_rate", "renewals_due"],
     "Transactions": [
         "at_risk",
         "cohorts",

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from retention_metrics._checks import time_zone
 from retention_metrics._periods import months_in, periods_of, week_shift
-from retention_metrics._typing import Period, Weekday
+from retention_metrics._typing import IntArray, Period, Weekday
 from retention_metrics.errors import InvalidType, InvalidValue
 
 Frame: TypeAlias = nw.LazyFrame[Any]
@@ -99,11 +99,15 @@ class Clock:
         return time if self.zone is None else time.dt.convert_time_zone(self.zone)
 
     def day(self) -> nw.Expr:
-        """Ordinal of the day, as ``date.toordinal``."""
+        """Ordinal of the day, as ``date.toordinal``; no time may be missing."""
         # 32 bits: engines group by them faster than by 64.
+        return self.day_if_known().cast(nw.Int32)
+
+    def day_if_known(self) -> nw.Expr:
+        """Ordinal of the day, missing where the time is; in whatever numbers the engine has for such a column."""
         years = self._local().dt.year() - 1
         leaps = years // 4 - years // 100 + years // 400
-        return (years * 365 + leaps + self._local().dt.ordinal_day()).cast(nw.Int32)
+        return years * 365 + leaps + self._local().dt.ordinal_day()
 
     def second(self) -> nw.Expr:
         """Second of the day."""
@@ -259,6 +263,42 @@ def longest_runs(frame: Frame, *, within: str, order: list[str], of: str) -> Fra
     return lengths.group_by(within).agg(nw.col("longest").max())
 
 
+def with_stays(frame: Frame, *, gap: int) -> Frame:
+    """Add ``stay``: a number for the spells (``customer``, ``start``, ``stop``) that follow or overlap one another.
+
+    A spell begins another stay when it starts more than ``gap`` days after all earlier ones of the customer stopped.
+    """
+    implementation = frame.implementation
+    if implementation.is_dask():
+        native = frame.to_native().shuffle("customer")
+        types = native._meta.assign(stay=native._meta["start"].astype("int64"))
+        staying: Frame = nw.from_native(native.map_partitions(_stays_in_pandas, gap, meta=types))
+        return staying
+    if implementation.is_pyarrow():
+        eager = frame.collect().sort("customer", "start", "stop")
+        same = (eager["customer"] == eager["customer"].shift(1)).fill_null(value=False).to_numpy().astype(bool)
+        start, stop = (eager[name].to_numpy().astype(np.int64) for name in ("start", "stop"))
+        numbers = np.cumsum(_opens(same, start, stop, gap))
+        return eager.with_columns(nw.new_series("stay", numbers, backend="pyarrow")).lazy()
+    order = ["start", "stop"]
+    frame = frame.with_columns(reached=nw.col("stop").cum_max().over("customer", order_by=order))
+    frame = frame.with_columns(before=nw.col("reached").shift(1).over("customer", order_by=order))
+    opens = (nw.col("start") > nw.col("before") + gap).fill_null(value=False).cast(nw.Int64)
+    frame = frame.with_columns(opens=opens)
+    frame = frame.with_columns(stay=nw.col("opens").cum_sum().over("customer", order_by=order))
+    return frame.drop("reached", "before", "opens")
+
+
+def _opens(same: NDArray[np.bool_], start: IntArray, stop: IntArray, gap: int) -> NDArray[np.bool_]:
+    """Where a stay begins, in spells sorted by customer and start."""
+    # A running maximum that starts anew with each customer: every customer lives in a stretch of numbers of its own.
+    customer = np.cumsum(~same)
+    width = int(stop.max(initial=0)) + 1
+    reached = np.maximum.accumulate(stop + customer * width) - customer * width
+    before = np.concatenate([[0], reached[:-1]])
+    return ~same | (start > before + gap)
+
+
 def _period_in_pandas(part: Any, *, into: str, day: str, period: Period, week_start: Weekday) -> Any:
     return part.assign(**{into: periods_of(part[day].to_numpy().astype(np.int64), period, week_start)})
 
@@ -266,6 +306,13 @@ def _period_in_pandas(part: Any, *, into: str, day: str, period: Period, week_st
 def _previous_in_pandas(part: Any, within: str, order: str) -> Any:
     part = part.sort_values(order)
     return part.assign(previous=part.groupby(within, observed=True)[order].shift(1).astype("float64"))
+
+
+def _stays_in_pandas(part: Any, gap: int) -> Any:
+    part = part.sort_values(["customer", "start", "stop"])
+    same = (part["customer"] == part["customer"].shift(1)).fillna(value=False).to_numpy().astype(bool)
+    start, stop = (part[name].to_numpy().astype(np.int64) for name in ("start", "stop"))
+    return part.assign(stay=np.cumsum(_opens(same, start, stop, gap)).astype(np.int64))
 
 
 def _runs_in_pandas(part: Any, within: str, order: list[str], of: str) -> Any:

@@ -25,7 +25,8 @@ def read_spells(durations: Any, observed: Any, entry: Any, weights: Any) -> Spel
     entered = None if entry is None else _column("entry", at_least(0, entry=entry), lengths.size)
     counts = None if weights is None else _column("weights", at_least(0, open_low=True, weights=weights), lengths.size)
     if entered is not None:
-        refuse_if(entered >= lengths, "entry must be below durations: nobody is seen before coming into view")
+        unseen = (entered >= lengths) & (entered > 0)
+        refuse_if(unseen, "entry must be below durations: nobody is seen before coming into view")
     return Spells(lengths, left, entered, counts)
 
 
