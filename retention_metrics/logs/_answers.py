@@ -12,8 +12,8 @@ from retention_metrics._checks import choice
 from retention_metrics._periods import PERIODS, first_day, last_day, period_of
 from retention_metrics._typing import FloatArray, Period
 from retention_metrics.errors import InvalidType, InvalidValue, MissingColumn
-from retention_metrics.logs._engines import Frame, close_frame, is_true, to_labels
-from retention_metrics.logs._rows import Log, usable_rows, warn_of
+from retention_metrics.logs._engines import Frame, close_frame, to_labels
+from retention_metrics.logs._rows import Log, usable_rows, warn_of, with_flag
 from retention_metrics.nps import NpsCell, NpsScore, NpsStep, NpsTable, NpsTrend, Weighting, compare
 from retention_metrics.nps._scales import SCALES, Scale, ScaleName
 
@@ -103,14 +103,7 @@ def follow_up(
             "follow_up lists those who agreed to be contacted, and the log does not say who did; "
             "name the column with may_contact="
         )
-    agreed = is_true(log.frame, log.columns["may_contact"])
-    if agreed is None:
-        raise InvalidType(
-            f"may_contact column {log.columns['may_contact']!r} holds {log.dtype('may_contact')}; "
-            "it must hold true and false, or 1 and 0"
-        )
-    log = replace(log, carried=log.carried | {"may_contact": agreed})
-    rows, excluded, _, _ = usable_rows(log, as_of=as_of)
+    rows, excluded, _, _ = usable_rows(with_flag(log, "may_contact"), as_of=as_of)
     warn_of(excluded, "follow_up")
     newest = one_each(rows, ["customer"], "latest")
     answer = nw.col("score")

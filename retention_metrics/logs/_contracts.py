@@ -10,18 +10,17 @@ import numpy as np
 from retention_metrics._checks import day, whole
 from retention_metrics._stats import Rate
 from retention_metrics._typing import Weekday
-from retention_metrics.errors import InvalidType, InvalidValue, UndefinedMetric
+from retention_metrics.errors import InvalidValue, UndefinedMetric
 from retention_metrics.logs._engines import (
     Frame,
     as_date,
     close_frame,
-    is_true,
     make_clock,
     to_numbers,
     with_known_zone,
     with_stays,
 )
-from retention_metrics.logs._rows import Log, usable_rows, warn_of
+from retention_metrics.logs._rows import Log, usable_rows, warn_of, with_flag
 from retention_metrics.survival import SurvivalCurve, kaplan_meier
 
 _RUNNING = 10_000_000
@@ -66,13 +65,7 @@ def renewals_due(log: Log, as_of: dt.date | str, within: int) -> Any:
     """See :meth:`Subscriptions.renewals_due`."""
     ahead = whole(0, within=within)
     if "frozen" in log.columns:
-        frozen = is_true(log.frame, log.columns["frozen"])
-        if frozen is None:
-            raise InvalidType(
-                f"frozen column {log.columns['frozen']!r} holds {log.dtype('frozen')}; "
-                "it must hold true and false, or 1 and 0"
-            )
-        log = replace(log, carried=log.carried | {"frozen": frozen})
+        log = with_flag(log, "frozen")
     rows, excluded, until, _ = usable_rows(log, as_of=as_of)
     warn_of(excluded, "renewals_due")
     today = until.toordinal()

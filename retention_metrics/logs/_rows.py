@@ -21,7 +21,7 @@ from retention_metrics.errors import (
     RowsExcludedWarning,
     by_reason,
 )
-from retention_metrics.logs._engines import Clock, Frame, make_clock, open_frame, to_numbers, with_known_zone
+from retention_metrics.logs._engines import Clock, Frame, is_true, make_clock, open_frame, to_numbers, with_known_zone
 
 AFTER = "after as_of"
 _EXACT_IN_FLOAT = 2**53
@@ -136,6 +136,16 @@ def with_numbers(log: Log, role: str) -> Log:
         carried=log.carried | {role: number},
         unusable=log.unusable | {f"{role} missing or not finite": number.is_null() | ~number.is_finite()},
     )
+
+
+def with_flag(log: Log, role: str) -> Log:
+    """The log with a column of yes and no carried along: 1 where it says yes."""
+    flag = is_true(log.frame, log.columns[role])
+    if flag is None:
+        raise InvalidType(
+            f"{role} column {log.columns[role]!r} holds {log.dtype(role)}; it must hold true and false, or 1 and 0"
+        )
+    return replace(log, carried=log.carried | {role: flag})
 
 
 def excluded_rows(log: Log, as_of: dt.date) -> tuple[dict[str, int], int]:
