@@ -16,11 +16,13 @@ from retention_metrics.nps._comparison import (
     compare_paired,
     compare_segments,
 )
-from retention_metrics.nps._drivers import Driver, DriverAnalysis, Reason, ReasonTable, drivers, reasons
+from retention_metrics.nps._coverage import coverage
+from retention_metrics.nps._drivers import Driver, DriverAnalysis, drivers
 from retention_metrics.nps._integrity import AgentIntegrity, SurveyIntegrity
+from retention_metrics.nps._reasons import Reason, ReasonTable, reasons
 from retention_metrics.nps._sample_size import sample_size, sample_size_to_detect
 from retention_metrics.nps._satisfaction import Ratings, effort, satisfaction_index, top_box
-from retention_metrics.nps._score import NpsScore, Weighting, coverage, from_counts, net_promoter_score, score
+from retention_metrics.nps._score import NpsScore, Weighting, from_counts, net_promoter_score, score
 from retention_metrics.nps._tables import NpsCell, NpsStep, NpsTable, NpsTrend
 
 __all__ = [
