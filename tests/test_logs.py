@@ -6,7 +6,7 @@ from collections import Counter
 import pyarrow as pa
 import pytest
 
-from retention_metrics.errors import RowsExcludedWarning
+from retention_metrics.errors import InvalidValue, RowsExcludedWarning
 from retention_metrics.logs import Transactions
 from tests import oracles
 from tests.oracles import Order, at, columns, nasty_log
@@ -166,3 +166,46 @@ def test_repeat_purchase_rate_of_the_reference(engine, reference):
     grown = log.repeat_purchase_rate(as_of="2026-10-31", min_age=item["input"]["min_age_days"])
     assert everyone.value == pytest.approx(item["expect"]["all_buyers"], abs=item["tol"])
     assert grown.value == pytest.approx(item["expect"]["mature_only"], abs=item["tol"])
+
+
+@pytest.mark.parametrize(
+    "question", [{}, {"counting": "on_or_after"}, {"anchor": "every"}, {"min_events": 2}, {"period": "week"}], ids=str
+)
+def test_returns_told_by_another_log(engine, question):
+    """Customers won by purchases, followed by their visits: visits before the first purchase do not count."""
+    visits = nasty_log([f"client {number:02}" for number in range(5, 30)], seed=77)
+    log, other = (Transactions(engine.frame(**columns(orders)), **NAMES) for orders in (ORDERS, visits))
+    found = log.cohorts(as_of=AS_OF, returns=other, **question)
+    anchor, counting = question.get("anchor", "first"), question.get("counting", "on")
+    alone = log.cohorts(as_of=AS_OF, **question)
+    assert found.cohorts == alone.cohorts
+    assert found.sizes.tolist() == alone.sizes.tolist()
+    assert found.states.tolist() == alone.states.tolist()
+    index = {day: i for i, day in enumerate(oracles.openings(dt.date(2023, 11, 1), AS_OF, found.period))}
+    bought, came = {}, {}
+    for orders, where in ((ORDERS, bought), (visits, came)):
+        for order in orders:
+            if order.day <= AS_OF:
+                where.setdefault(order.customer, Counter())[index[oracles.opening(order.day, found.period)]] += 1
+    for row, opened in enumerate(found.cohorts):
+        first = index[opened]
+        members = [who for who, days in bought.items() if (min(days) == first if anchor == "first" else first in days)]
+        for age in range(found.retained.shape[1]):
+            if found.states[row, age] != "unobserved":
+                cell = first + age
+                later = range(cell, len(index)) if counting == "on_or_after" else [cell]
+                counts = [sum(came.get(who, Counter())[i] for i in later) for who in members]
+                assert found.retained[row, age] == sum(n >= question.get("min_events", 1) for n in counts)
+    assert any(reason.endswith("(returns)") for reason in found.excluded)
+
+
+def test_returns_must_be_told_by_a_log_of_the_same_kind():
+    import polars as pl
+
+    table = pa.table(columns(ORDERS))
+    log = Transactions(table, **NAMES)
+    with pytest.raises(InvalidValue, match="returns must be a log of the same engine .* POLARS with String"):
+        log.cohorts(as_of=AS_OF, returns=Transactions(pl.from_arrow(table), **NAMES))
+    numbered = table.set_column(0, "customer", pa.array(range(len(ORDERS))))
+    with pytest.raises(InvalidValue, match="PYARROW with Int64 beside PYARROW with String"):
+        log.cohorts(as_of=AS_OF, returns=Transactions(numbered, **NAMES))

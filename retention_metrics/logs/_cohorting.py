@@ -25,6 +25,7 @@ def cohorts(
     counting: Counting,
     min_events: int,
     start: dt.date | str | None,
+    returns: Log | None,
 ) -> CohortTable:
     """See :meth:`Transactions.cohorts`."""
     choice(("first", "every"), anchor=anchor)
@@ -39,17 +40,25 @@ def cohorts(
     members = _members(activity, anchor)
     if since is not None:
         members = members.filter(nw.col("cohort") >= since)
-    found = _on(activity, members, enough, anchor) if counting == "on" else _on_or_after(activity, members, enough)
-    if found["cohort"].size == 0:
+    if returns is not None:
+        activity, others = _returns(log, returns, until, period)
+        excluded = excluded | {f"{reason} (returns)": count for reason, count in others.items()}
+    early = anchor == "every" or returns is not None
+    found = _on(activity, members, enough, early=early) if counting == "on" else _on_or_after(activity, members, enough)
+    won = None
+    if returns is not None and counting == "on":
+        won = to_numbers(members.group_by("cohort").agg(nw.len().alias("customers")))
+    known = found if won is None else won
+    if known["cohort"].size == 0:
         raise InvalidValue(f"no cohort from start {start} on: no customer was won between then and {until}")
-    opened = int(found["cohort"].min()) if since is None or anchor == "first" else since
+    opened = int(known["cohort"].min()) if since is None or anchor == "first" else since
     if current - opened >= _MOST_PERIODS:
         raise InvalidValue(
             f"the table would have {current - opened + 1:,} {period}s "
             f"from {first_day(opened, period, week_start)} on; the most is {_MOST_PERIODS:,}: "
             "choose a longer period, or a later start"
         )
-    grid, sizes = _grid(found, opened, current, counting)
+    grid, sizes = _grid(found, opened, current, counting, won)
     shown = np.arange(opened, current + 1)
     if anchor == "first":
         kept = sizes > 0
@@ -76,10 +85,25 @@ def _members(activity: Frame, anchor: Anchor) -> Frame:
     return activity.group_by("customer").agg(nw.col("period").min().alias("cohort"))
 
 
-def _on(activity: Frame, members: Frame, enough: int, anchor: Anchor) -> dict[str, IntArray]:
-    """Customers by cohort and by period in which they were active, and those of them with events enough."""
+def _returns(log: Log, returns: Log, until: dt.date, period: Period) -> tuple[Frame, dict[str, int]]:
+    """The periods in which customers of another log were active, and the rows of it left out."""
+    mine, theirs = log.frame.implementation, returns.frame.implementation
+    if mine != theirs or log.dtype("customer") != returns.dtype("customer"):
+        raise InvalidValue(
+            f"returns must be a log of the same engine with customer ids of the same type: {theirs.name} with "
+            f"{returns.dtype('customer')} beside {mine.name} with {log.dtype('customer')}"
+        )
+    rows, excluded, _, _ = usable_rows(returns, as_of=until, period=period)
+    return rows.group_by("customer", "period").agg(nw.len().alias("events")), excluded
+
+
+def _on(activity: Frame, members: Frame, enough: int, *, early: bool) -> dict[str, IntArray]:
+    """Customers by cohort and by period in which they were active, and those of them with events enough.
+
+    ``early`` says that there may be events from before the cohort, which do not count.
+    """
     pairs = activity.join(members, on="customer")
-    if anchor == "every":
+    if early:
         pairs = pairs.filter(nw.col("period") >= nw.col("cohort"))
     if enough == 1:
         counts = to_numbers(pairs.group_by("cohort", "period").agg(nw.len().alias("customers")))
@@ -106,8 +130,14 @@ def _on_or_after(activity: Frame, members: Frame, enough: int) -> dict[str, IntA
     return to_numbers(pairs.group_by("cohort", "period").agg(nw.len().alias("customers")))
 
 
-def _grid(found: dict[str, IntArray], opened: int, current: int, counting: Counting) -> tuple[FloatArray, IntArray]:
-    """Counts by cohort and age, and sizes by cohort, for every period from ``opened`` to ``current``."""
+def _grid(
+    found: dict[str, IntArray], opened: int, current: int, counting: Counting, won: dict[str, IntArray] | None
+) -> tuple[FloatArray, IntArray]:
+    """Counts by cohort and age, and sizes by cohort, for every period from ``opened`` to ``current``.
+
+    Members are active in the period that makes them members, and are counted there, unless returns are told by
+    another log: then ``won`` has the sizes.
+    """
     length = current - opened + 1
     row, age = found["cohort"] - opened, found["period"] - found["cohort"]
     grid = np.zeros((length, length))
@@ -115,6 +145,8 @@ def _grid(found: dict[str, IntArray], opened: int, current: int, counting: Count
         grid[row, age] = found["counted"]
         founding = age == 0
         sizes = np.bincount(row[founding], weights=found["customers"][founding], minlength=length)
+        if won is not None:
+            sizes = np.bincount(won["cohort"] - opened, weights=won["customers"], minlength=length)
     else:
         reached = age >= 0
         grid[row[reached], age[reached]] = found["customers"][reached]

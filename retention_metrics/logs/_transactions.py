@@ -137,6 +137,7 @@ class Transactions:
         counting: Counting = "on",
         min_events: int = 1,
         start: dt.date | str | None = None,
+        returns: "Transactions | None" = None,
     ) -> CohortTable:
         """Customers by the period of their first purchase, followed through the periods after it.
 
@@ -152,9 +153,12 @@ class Transactions:
                 cohort does not depend on it.
             start: A day in the first period to show; earlier cohorts are left out, and their customers are
                 not taken for new ones.
+            returns: Another log whose events count as returns, in place of this one's: visits of those who bought,
+                say. It must be of the same engine, with ids of the same type; at age 0 a customer then counts only
+                with such an event, and events of people who never bought count nowhere.
 
         Returns:
-            A :class:`~retention_metrics.cohorts.CohortTable`.
+            A :class:`~retention_metrics.cohorts.CohortTable`; rows left out of ``returns`` are counted apart.
 
         Raises:
             InvalidRows: Rows that cannot be used, counted by reason.
@@ -172,6 +176,7 @@ class Transactions:
             counting=counting,
             min_events=min_events,
             start=start,
+            returns=None if returns is None else returns._log,
         )
 
     def status(self, *, as_of: dt.date | str, lost_after: int, at_risk_after: int | None = None) -> Any:
