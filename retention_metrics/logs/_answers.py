@@ -12,7 +12,7 @@ from retention_metrics._checks import choice
 from retention_metrics._periods import PERIODS, first_day, last_day, period_of
 from retention_metrics._typing import FloatArray, Period
 from retention_metrics.errors import InvalidType, InvalidValue, MissingColumn
-from retention_metrics.logs._engines import Frame, close_frame, to_labels
+from retention_metrics.logs._engines import Frame, close_frame, one_of_each, to_labels
 from retention_metrics.logs._rows import Log, usable_rows, warn_of, with_flag
 from retention_metrics.nps import NpsCell, NpsScore, NpsStep, NpsTable, NpsTrend, Weighting, compare
 from retention_metrics.nps._scales import SCALES, Scale, ScaleName
@@ -118,10 +118,8 @@ def follow_up(
 
 def one_each(rows: Frame, within: list[str], repeated: Repeated) -> Frame:
     """The latest (or first) answer of each customer; of answers at the same moment the lowest."""
-    time = nw.col("time").max() if repeated == "latest" else nw.col("time").min()
-    chosen = rows.join(rows.group_by(*within).agg(time), on=[*within, "time"])
-    ties = [name for name in rows.columns if name not in (*within, "time", "score")]
-    return chosen.unique(subset=within, keep="first", order_by=["score", *ties])
+    ties = ["score", *(name for name in rows.columns if name not in (*within, "time", "score"))]
+    return one_of_each(rows, within=within, latest=repeated == "latest", time="time", ties=ties)
 
 
 def columns_of(log: Log, by: Sequence[str]) -> dict[str, nw.Expr]:

@@ -32,10 +32,10 @@ def with_ends(log: Log, tz: str | None, week_start: Weekday) -> Log:
     log = replace(log, frame=with_known_zone(log.frame, log.columns["end"]))
     column = log.columns["end"]
     ends = make_clock(log.frame, column, tz=tz, week_start=week_start).day_if_known()
-    missing = nw.col(column).is_null()
-    stop = nw.when(missing).then(nw.lit(_RUNNING)).otherwise(ends).cast(nw.Int64)
-    backwards = ~missing & (ends < log.clock.day_if_known())
-    carried = {"stop": stop} | {role: nw.col(log.columns[role]) for role in ("plan",) if role in log.columns}
+    backwards = ~nw.col(column).is_null() & (ends < log.clock.day_if_known())
+    carried = {"stop": ends.fill_null(_RUNNING).cast(nw.Int64)} | {
+        role: nw.col(log.columns[role]) for role in ("plan",) if role in log.columns
+    }
     return replace(log, carried=log.carried | carried, unusable=log.unusable | {"end before start": backwards})
 
 

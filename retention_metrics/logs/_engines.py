@@ -7,6 +7,7 @@ calendar arithmetic, the previous row of a customer, time zones, and the way a s
 import datetime as dt
 from collections.abc import Collection
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any, Literal, TypeAlias
 
 import narwhals.stable.v2 as nw
@@ -40,6 +41,19 @@ def open_frame(frame: Any) -> tuple[Frame, bool]:
 def close_frame(frame: Frame, *, eager: bool) -> Any:
     """A frame of the kind that came in."""
     return frame.collect().to_native() if eager else frame.to_native()
+
+
+def with_short_plan(frame: Frame) -> Frame:
+    """The frame with its history forgotten, on Dask: older ones go through it once for every later operation.
+
+    Nothing is computed by this. Elsewhere the frame is the same.
+    """
+    if not frame.implementation.is_dask():
+        return frame
+    native = frame.to_native()
+    parts = import_module("dask.dataframe").from_delayed(native.to_delayed(), meta=native._meta, verify_meta=False)
+    shortened: Frame = nw.from_native(parts)
+    return shortened
 
 
 def to_numbers(frame: Frame, *, floats: Collection[str] = ()) -> dict[str, NDArray[Any]]:
@@ -238,6 +252,18 @@ def with_previous(frame: Frame, *, within: str, order: str) -> Frame:
     return frame.with_columns(previous=nw.col(order).shift(1).over(within, order_by=order))
 
 
+def one_of_each(frame: Frame, *, within: list[str], latest: bool, time: str, ties: list[str]) -> Frame:
+    """The row of each ``within`` at its latest (or first) time; of several at that time the first by ``ties``."""
+    if frame.implementation.is_dask():
+        native = frame.to_native().shuffle(within[0])
+        rule = {"within": within, "latest": latest, "time": time, "ties": ties}
+        chosen: Frame = nw.from_native(native.map_partitions(_one_of_each_in_pandas, meta=native._meta, **rule))
+        return chosen
+    moment = nw.col(time).max() if latest else nw.col(time).min()
+    at_it = frame.join(frame.group_by(*within).agg(moment), on=[*within, time])
+    return at_it.unique(subset=within, keep="first", order_by=ties)
+
+
 def longest_runs(frame: Frame, *, within: str, order: list[str], of: str) -> Frame:
     """For each ``within`` the column ``longest``: the most rows in a row, by ``order``, with the same value of ``of``.
 
@@ -306,6 +332,11 @@ def _period_in_pandas(part: Any, *, into: str, day: str, period: Period, week_st
 def _previous_in_pandas(part: Any, within: str, order: str) -> Any:
     part = part.sort_values(order)
     return part.assign(previous=part.groupby(within, observed=True)[order].shift(1).astype("float64"))
+
+
+def _one_of_each_in_pandas(part: Any, *, within: list[str], latest: bool, time: str, ties: list[str]) -> Any:
+    part = part.sort_values([time, *ties], ascending=[not latest, *(True for _ in ties)])
+    return part.drop_duplicates(within)
 
 
 def _stays_in_pandas(part: Any, gap: int) -> Any:

@@ -11,7 +11,7 @@ from retention_metrics._stats import Rate
 from retention_metrics._typing import FloatArray, IntArray, Period, Weekday
 from retention_metrics.churn import CustomerFlow, PurchaseCycle
 from retention_metrics.errors import UndefinedMetric
-from retention_metrics.logs._engines import Frame, to_numbers, with_period, with_previous
+from retention_metrics.logs._engines import Frame, to_numbers, with_period, with_previous, with_short_plan
 from retention_metrics.logs._rows import Log, usable_rows
 from retention_metrics.survival import SurvivalCurve, kaplan_meier
 
@@ -129,7 +129,8 @@ def purchase_days(log: Log, as_of: dt.date | str) -> tuple[Frame, dict[str, int]
     """One row a customer and day of purchase: ``customer``, ``day`` and, if the log has amounts, ``amount``."""
     rows, excluded, until, _ = usable_rows(log, as_of=as_of, period="day")
     amounts = [nw.col("amount").sum()] if log.paid else []
-    return rows.rename({"period": "day"}).group_by("customer", "day").agg(*amounts), excluded, until
+    days = rows.rename({"period": "day"}).group_by("customer", "day").agg(*amounts)
+    return with_short_plan(days), excluded, until
 
 
 def _purchases(days: Frame, limit: int, *, paid: bool) -> dict[str, IntArray]:

@@ -21,7 +21,16 @@ from retention_metrics.errors import (
     RowsExcludedWarning,
     by_reason,
 )
-from retention_metrics.logs._engines import Clock, Frame, is_true, make_clock, open_frame, to_numbers, with_known_zone
+from retention_metrics.logs._engines import (
+    Clock,
+    Frame,
+    is_true,
+    make_clock,
+    open_frame,
+    to_numbers,
+    with_known_zone,
+    with_short_plan,
+)
 
 AFTER = "after as_of"
 _EXACT_IN_FLOAT = 2**53
@@ -186,7 +195,7 @@ def usable_rows(log: Log, *, as_of: dt.date | str, period: Period | None = None)
     columns += [expression.alias(role) for role, expression in log.carried.items()]
     if period is not None:
         columns.append(log.clock.period(period).alias("period"))
-    return Rows(frame.select(*columns), excluded, until, rows - sum(excluded.values()))
+    return Rows(with_short_plan(frame.select(*columns)), excluded, until, rows - sum(excluded.values()))
 
 
 def described(log: Log) -> str:
