@@ -41,14 +41,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture(scope="session")
 def reference() -> Callable[[str], dict[str, Any]]:
     """The reference numbers by id; each has input, expected value, tolerance and source."""
-    items = json.loads((REFERENCE / "metrics.json").read_text(encoding="utf-8"))
-    return {item["id"]: item for item in items}.__getitem__
+    return _by_id("metrics.json")
 
 
 @pytest.fixture(scope="session")
 def predictive() -> Callable[[str], dict[str, Any]]:
     """The reference numbers of survival and of purchase models, by id; each has inputs, expected values and source."""
-    items = json.loads((REFERENCE / "predictive.json").read_text(encoding="utf-8"))
+    return _by_id("predictive.json")
+
+
+def _by_id(name: str) -> Callable[[str], dict[str, Any]]:
+    items = json.loads((REFERENCE / name).read_text(encoding="utf-8"))
     return {item["id"]: item for item in items}.__getitem__
 
 

@@ -84,16 +84,7 @@ def hazard(churn: Numbers, /, *, undefined: Undefined = "raise") -> float | Floa
     References:
         Kalbfleisch & Prentice (2002), *The Statistical Analysis of Failure Time Data*, chapter 1.
     """
-    rate = fraction(churn=churn)
-    everybody = rate == 1
-    refuse_undefined(
-        everybody,
-        metric="hazard",
-        reason="churn is 1, and no finite rate loses everybody",
-        undefined=undefined,
-    )
-    intensity = -log1p(-rate)
-    return intensity if isinstance(intensity, float) else np.where(everybody, np.nan, intensity)
+    return _hazard(fraction(churn=churn), metric="hazard", undefined=undefined)
 
 
 Convention = Literal["certain_first", "completed", "continuous"]

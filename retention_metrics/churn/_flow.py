@@ -51,14 +51,19 @@ def retention_window(*, purchase_cycle: float, cycles: float = 3) -> int:
         Research* 164(1), 252-268, for defection by inactivity.
     """
     days = single(at_least(0, open_low=True, purchase_cycle=purchase_cycle), "purchase_cycle")
+    return math.ceil(warn_of_few(cycles, stacklevel=3) * days - 1e-9)
+
+
+def warn_of_few(cycles: float, *, stacklevel: int) -> float:
+    """A checked number of purchase cycles, with a warning when customers would be called lost too soon."""
     many = single(at_least(0, open_low=True, cycles=cycles), "cycles")
     if many < FEWEST_CYCLES:
         warnings.warn(
             f"cycles is {many:g}: below {FEWEST_CYCLES}, many are called lost who will be back",
             ShortWindowWarning,
-            stacklevel=2,
+            stacklevel=stacklevel,
         )
-    return math.ceil(many * days - 1e-9)
+    return many
 
 
 class PurchaseCycle(BaseModel):

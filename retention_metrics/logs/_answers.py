@@ -105,7 +105,7 @@ def follow_up(
         )
     rows, excluded, _, _ = usable_rows(with_flag(log, "may_contact"), as_of=as_of)
     warn_of(excluded, "follow_up")
-    newest = one_each(rows, ["customer"], "latest")
+    newest = _one_each(rows, ["customer"], "latest")
     answer = nw.col("score")
     members = {
         "promoters": answer >= scale.promoter,
@@ -116,13 +116,13 @@ def follow_up(
     return close_frame(newest.filter((nw.col("may_contact") == 1) & members[group]).select(*shown), eager=log.eager)
 
 
-def one_each(rows: Frame, within: list[str], repeated: Repeated) -> Frame:
+def _one_each(rows: Frame, within: list[str], repeated: Repeated) -> Frame:
     """The latest (or first) answer of each customer; of answers at the same moment the lowest."""
     ties = ["score", *(name for name in rows.columns if name not in (*within, "time", "score"))]
     return one_of_each(rows, within=within, latest=repeated == "latest", time="time", ties=ties)
 
 
-def columns_of(log: Log, by: Sequence[str]) -> dict[str, nw.Expr]:
+def _columns_of(log: Log, by: Sequence[str]) -> dict[str, nw.Expr]:
     """Expressions of the columns to group by: a role by its name, any other column by its own."""
     schema = log.frame.collect_schema()
     for name in by:
@@ -140,13 +140,12 @@ def _cells(
     scale: ScaleName,
 ) -> tuple[tuple[NpsCell, ...], dict[str, int], dt.date]:
     """One score a segment and period, in their order."""
-    choice(REPEATED, repeated=repeated)
-    keys = columns_of(log, by)
+    keys = _columns_of(log, by)
     wanted = {name: log.carried[name] for name in ("score", "weight") if name in log.carried}
     rows, excluded, until, usable = usable_rows(replace(log, carried=wanted | keys), as_of=as_of, period=period)
     group = [*keys, *(["period"] if period else [])]
     if repeated != "all":
-        rows = one_each(rows, ["customer", *(["period"] if period else [])], repeated)
+        rows = _one_each(rows, ["customer", *(["period"] if period else [])], repeated)
     weighted = "weight" in wanted
     if weighted:
         rows = rows.with_columns(square=nw.col("weight") * nw.col("weight"))

@@ -41,6 +41,17 @@ def repeat_purchase_rate(log: Log, as_of: dt.date | str, min_age: int) -> Rate:
 def purchase_gaps(log: Log, as_of: dt.date | str) -> SurvivalCurve:
     """See :meth:`Transactions.purchase_gaps`."""
     days, _, until = purchase_days(log, as_of)
+    return gaps_between(days, until)
+
+
+def purchase_cycle(log: Log, as_of: dt.date | str) -> PurchaseCycle:
+    """See :meth:`Transactions.purchase_cycle`."""
+    days, _, until = purchase_days(log, as_of)
+    return cycle_of(days, until)
+
+
+def gaps_between(days: Frame, until: dt.date) -> SurvivalCurve:
+    """The gaps between the purchase days of each customer, the last one of each still open."""
     follow = with_previous(days, within="customer", order="day").filter(~nw.col("previous").is_null())
     gap = (nw.col("day") - nw.col("previous")).alias("gap")
     closed = to_numbers(follow.select(gap).group_by("gap").agg(nw.len().alias("count")))
@@ -53,14 +64,9 @@ def purchase_gaps(log: Log, as_of: dt.date | str) -> SurvivalCurve:
     return kaplan_meier(lengths, ended, weights=count)
 
 
-def cycle_of(log: Log, as_of: dt.date | str) -> float:
-    """Days from one purchase to the next: the censored median where it exists, otherwise that of the closed gaps."""
-    return purchase_cycle(log, as_of).days
-
-
-def purchase_cycle(log: Log, as_of: dt.date | str) -> PurchaseCycle:
-    """See :meth:`Transactions.purchase_cycle`."""
-    gaps = purchase_gaps(log, as_of)
+def cycle_of(days: Frame, until: dt.date) -> PurchaseCycle:
+    """How long customers take from one of their purchase days to the next."""
+    gaps = gaps_between(days, until)
     closed = gaps.events > 0
     return PurchaseCycle(
         median=gaps.median() if gaps.survival[-1] <= 0.5 + 1e-12 else None,

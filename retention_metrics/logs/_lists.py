@@ -8,7 +8,7 @@ import narwhals.stable.v2 as nw
 
 from retention_metrics._checks import at_least, choice, single, whole
 from retention_metrics.churn import ShortWindowWarning
-from retention_metrics.churn._flow import FEWEST_CYCLES
+from retention_metrics.churn._flow import FEWEST_CYCLES, warn_of_few
 from retention_metrics.errors import InvalidValue
 from retention_metrics.logs._engines import Frame, as_date, close_frame, with_previous
 from retention_metrics.logs._flow import cycle_of, purchase_days
@@ -29,6 +29,7 @@ def lost(log: Log, as_of: dt.date | str, lost_after: int | None, cycles: float, 
 def at_risk(log: Log, as_of: dt.date | str, lost_after: int | None, cycles: float, risk_cycles: float) -> Any:
     """See :meth:`Transactions.at_risk`."""
     early = single(at_least(0, open_low=True, risk_cycles=risk_cycles), "risk_cycles")
+    single(at_least(0, open_low=True, cycles=cycles), "cycles")
     if early >= cycles:
         raise InvalidValue(f"risk_cycles must be below cycles, got {early:g} and {cycles:g}")
     customers, until = _customers(log, as_of, lost_after, cycles, "at_risk")
@@ -42,7 +43,7 @@ def returned(log: Log, as_of: dt.date | str, within: int, lost_after: int | None
     window = whole(1, within=within)
     days, excluded, until = purchase_days(log, as_of)
     warn_of(excluded, "returned")
-    cycle = _cycle(log, as_of, lost_after, cycles)
+    cycle = _cycle(days, until, lost_after, cycles)
     gap = nw.col("day") - nw.col("previous")
     steps = with_previous(days, within="customer", order="day").filter(~nw.col("previous").is_null())
     steps = steps.with_columns(away=gap.cast(nw.Int64)).filter(nw.col("day") > until.toordinal() - window)
@@ -61,25 +62,13 @@ def returned(log: Log, as_of: dt.date | str, within: int, lost_after: int | None
     return close_frame(shown, eager=log.eager)
 
 
-def warn_of_short_window(log: Log, as_of: dt.date | str, lost_after: int) -> None:
-    """Say that a cut-off calls customers lost who are merely between two purchases."""
-    cycle = cycle_of(log, as_of)
-    if lost_after < FEWEST_CYCLES * cycle:
-        warnings.warn(
-            f"lost_after is {lost_after} days, and customers take {cycle:g} from one purchase to the next: fewer than "
-            f"{FEWEST_CYCLES} cycles ({FEWEST_CYCLES * cycle:g} days) call many lost who will be back",
-            ShortWindowWarning,
-            stacklevel=4,
-        )
-
-
 def _customers(
     log: Log, as_of: dt.date | str, lost_after: int | None, cycles: float, question: str
 ) -> tuple[Frame, dt.date]:
     """Each customer with rhythm, cut-off day and days since the last purchase."""
     days, excluded, until = purchase_days(log, as_of)
     warn_of(excluded, question)
-    cycle = _cycle(log, as_of, lost_after, cycles)
+    cycle = _cycle(days, until, lost_after, cycles)
     lives = _lives(days).with_columns(purchases=nw.col("purchases").cast(nw.Int64))
     span = (nw.col("last") - nw.col("first")).cast(nw.Float64)
     lives = lives.with_columns(rhythm=(span + cycle) / nw.col("purchases"))
@@ -89,18 +78,19 @@ def _customers(
     return lives.with_columns(cut_off=(nw.col("last") + nw.col("limit").floor() + 1).cast(nw.Int64)), until
 
 
-def _cycle(log: Log, as_of: dt.date | str, lost_after: int | None, cycles: float) -> float:
-    """Days between purchases of customers in general; checks the two ways to say who is lost."""
-    if lost_after is not None:
-        whole(0, lost_after=lost_after)
-        warn_of_short_window(log, as_of, lost_after)
-    if single(at_least(0, open_low=True, cycles=cycles), "cycles") < FEWEST_CYCLES:
+def _cycle(days: Frame, until: dt.date, lost_after: int | None, cycles: float) -> float:
+    """Days between purchases of customers in general; warns of a rule that calls them lost too soon."""
+    cycle = cycle_of(days, until).days
+    if lost_after is None:
+        warn_of_few(cycles, stacklevel=6)
+    elif whole(0, lost_after=lost_after) < FEWEST_CYCLES * cycle:
         warnings.warn(
-            f"cycles is {cycles:g}: below {FEWEST_CYCLES}, many are called lost who will be back",
+            f"lost_after is {lost_after} days, and customers take {cycle:g} from one purchase to the next: fewer than "
+            f"{FEWEST_CYCLES} cycles ({FEWEST_CYCLES * cycle:g} days) call many lost who will be back",
             ShortWindowWarning,
             stacklevel=5,
         )
-    return cycle_of(log, as_of)
+    return cycle
 
 
 def _lives(days: Frame) -> Frame:

@@ -94,8 +94,10 @@ def _unusable(log: Log, until: dt.date) -> dict[str | None, int]:
 
 def _speed_unknown(log: Log, rows: Frame, seconds: int) -> str | None:
     """Why the times of the log cannot tell how fast answers came."""
-    if log.clock.kind == "date" or not seconds:
-        return "the log has days and no times" if seconds else "fastest is 0"
+    if not seconds:
+        return "fastest is 0"
+    if log.clock.kind == "date":
+        return "the log has days and no times"
     moment = log.clock_of("time").second().alias("second")
     rest = (nw.col("second") - nw.col("second") // 60 * 60).alias("rest")
     found = to_numbers(rows.select(moment).with_columns(rest).select(nw.col("second").max(), nw.col("rest").max()))
