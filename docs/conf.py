@@ -43,6 +43,7 @@ myst_heading_anchors = 3
 nb_execution_mode = "force"
 nb_execution_raise_on_error = True
 nb_execution_timeout = 120
+nb_merge_streams = True
 
 html_theme = "furo"
 html_title = f"{project} {release}"

@@ -17,7 +17,8 @@ import numpy as np
 from retention_metrics._checks import fraction, whole
 from retention_metrics._stats import Rate
 from retention_metrics.churn import CustomerFlow, PurchaseCycle, expected_lifetime
-from retention_metrics.cohorts import CohortTable, cell_text
+from retention_metrics.cohorts import CohortTable
+from retention_metrics.cohorts._table import cell_text
 from retention_metrics.errors import InvalidValue, UndefinedMetric, by_reason
 from retention_metrics.logs import LogSummary, Transactions
 from retention_metrics.ltv import lifetime_value
@@ -276,17 +277,9 @@ def _months(report: Report) -> Section:
         return Section(title, sentences=("Without a rule for who is lost there is nothing to count.",))
     header = ("month", "start", "new", "back", "lost", "end", "buyers", "returning", "retention")
     retention = flow.retention()
-    columns = zip(
-        flow.to_dict()["period"],
-        flow.start,
-        flow.new,
-        flow.returned,
-        flow.lost,
-        flow.end,
-        flow.buyers,
-        flow.returning,
-        strict=True,
-    )
+    plain = flow.to_dict()
+    shown = ("period", "start", "new", "returned", "lost", "end", "buyers", "returning")
+    columns = zip(*(plain[name] for name in shown), strict=True)
     rows = tuple(
         (
             name if whole_month else f"{name}*",

@@ -236,3 +236,32 @@ def test_results_travel_as_json():
         churn.losses_by_reason({"price": 5}),
     ):
         assert type(result).model_validate_json(result.model_dump_json()) == result
+
+
+def test_the_rule_of_the_cut_off_has_a_name(reference):
+    """A-RET-13: the 80th percentile of the same five gaps is 40 to 50 days."""
+    item = reference("A-RET-13")
+    names = {name: name.split("_")[0] for name in item["expect"]}
+    found = {
+        name: churn.inactivity_cutoff(item["input"]["gaps"], quantile=item["input"]["q"], rule=rule)
+        for name, rule in names.items()
+    }
+    assert found == pytest.approx(item["expect"], abs=item["tol"])
+
+
+def test_what_a_cut_off_cannot_be():
+    with pytest.raises(InvalidValue, match="gaps is empty; pass at least one number"):
+        churn.inactivity_cutoff([])
+    with pytest.raises(InvalidValue, match=r"gaps\[1\] must be a finite number > 0, got 0"):
+        churn.inactivity_cutoff([3, 0])
+    with pytest.raises(InvalidValue, match="rule must be one of 'linear', .*; did you mean 'hazen'"):
+        churn.inactivity_cutoff([3], rule="hazn")
+    with pytest.raises(InvalidValue, match="quantile must be a fraction from 0 to 1"):
+        churn.inactivity_cutoff([3], quantile=80)
+
+
+def test_lifetimes_of_the_reference(reference):
+    """A-RET-08: 3 % a month and 20 % a year, the first period certain."""
+    item = reference("A-RET-08")
+    assert churn.expected_lifetime(item["input"]["monthly"]) == pytest.approx(item["expect"]["months"], abs=item["tol"])
+    assert churn.expected_lifetime(item["input"]["annual"]) == pytest.approx(item["expect"]["years"], abs=item["tol"])

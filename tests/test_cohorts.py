@@ -1,14 +1,16 @@
 """The cohort table: the reference triangles from their events, and what a table of counts can say."""
 
+import dataclasses
 import datetime as dt
 import json
 import math
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
-from retention_metrics import cohorts
-from retention_metrics.errors import InvalidType, InvalidValue
+from retention_metrics import cohorts, survival
+from retention_metrics.errors import InvalidType, InvalidValue, UndefinedMetric
 from retention_metrics.logs import Transactions
 from tests.oracles import Order, at, columns
 
@@ -219,3 +221,87 @@ def test_arrays_of_a_table_cannot_be_written_to():
     table = cohorts.from_counts([[4, 2]], start="2026-01-01")
     for array in (table.retained, table.sizes, table.states):
         assert not array.flags.writeable
+
+
+def test_customers_by_name_are_counted_in_their_own_cohort():
+    """The triangle of A-COH-01 once more, from lists of users."""
+    won, active = {}, {}
+    for user, days in MONTHLY.items():
+        months = [f"{day[:7]}-01" for day in days.split()]
+        won.setdefault(min(months), []).append(user)
+        for month in months:
+            active.setdefault(month, []).append(user)
+    table = cohorts.from_customers(won, active)
+    assert table.labels == ["2021-12", "2022-01", "2022-02", "2022-03", "2022-04"]
+    assert table.counts()[:4].tolist() == [
+        pytest.approx(row, nan_ok=True) for row in nan_for_none([[2, 2, 2, 0, 1], [4, 4, 0, 1], [3, 2, 1], [1, 1]])
+    ]
+    assert table.sizes.tolist() == [2, 4, 3, 1, 0]
+
+
+def test_who_breaks_the_numerator_is_named():
+    won = {"2026-01-01": ["ann", "bob"], "2026-02-01": ["cleo"]}
+    with pytest.raises(InvalidValue, match="active in 2026-01 without having been won by then: 'cleo'"):
+        cohorts.from_customers(won, {"2026-01-01": ["ann", "cleo"]})
+    strangers = [f"stranger {i}" for i in range(8)]
+    with pytest.raises(InvalidValue, match="won by then: 'stranger 0', .*'stranger 4' and 3 more"):
+        cohorts.from_customers(won, {"2026-02-01": strangers})
+    with pytest.raises(InvalidValue, match="won in 2026-02 and before: 'ann'"):
+        cohorts.from_customers(won | {"2026-02-01": ["ann"]}, {})
+    with pytest.raises(InvalidValue, match="named by its first day, got 2026-01-05; the month opens on 2026-01-01"):
+        cohorts.from_customers({"2026-01-05": ["ann"]}, {})
+    with pytest.raises(InvalidValue, match="won must hold at least one customer"):
+        cohorts.from_customers({"2026-01-01": []}, {})
+    with pytest.raises(InvalidType, match="active must be a dict by name"):
+        cohorts.from_customers(won, [])
+
+
+def test_partial_cells_are_extrapolated_only_when_asked():
+    """10 of 31 days into March 3 of 10 were back: 1 - 0.7 ** 3.1 by its end, if they go on coming as they did."""
+    rows = [(f"c{i}", "2026-02-03") for i in range(10)] + [(f"c{i}", "2026-03-09") for i in range(3)]
+    orders = [Order(who, at(day), 1.0) for who, day in rows] + [Order("new", at("2026-03-02"), 1.0)]
+    log = Transactions(pa.table(columns(orders)), customer="customer", time="time")
+    table = log.cohorts(as_of="2026-03-10")
+    assert table.rates().tolist() == [pytest.approx([1, 0.3]), pytest.approx([1, math.nan], nan_ok=True)]
+    assert table.rates(extrapolate=True)[0].tolist() == pytest.approx([1, 1 - 0.7**3.1])
+    assert table.rates(extrapolate=True)[1, 0] == 1, "a cohort is not extrapolated, only its return"
+    assert (table.states[:, 1] == ["partial", "unobserved"]).all()
+    whole = log.cohorts(as_of="2026-03-31")
+    assert (whole.rates(extrapolate=True)[0] == whole.rates()[0]).all(), "nothing is partial at the end of a month"
+    weeks = log.cohorts(period="week", as_of="2026-03-10")
+    assert weeks.rates(extrapolate=True)[0, 5] == pytest.approx(1 - 0.7 ** (7 / 2)), "Tuesday: two of seven days"
+    for arguments in ({"counting": "on_or_after"}, {"window": "30d"}, {"brackets": [(0, 1)]}, {"min_events": 2}):
+        with pytest.raises(UndefinedMetric, match="only cells of one calendar period"):
+            log.cohorts(as_of="2026-03-10", **arguments).rates(extrapolate=True)
+
+
+def test_two_cohorts_compared(reference):
+    """The log-rank test on lifetimes written out one by one is the test on the rows of the table."""
+    table = cohorts.from_counts([[20, 15, 9, 8], [30, 12, 6]], start="2026-01-01")
+    first = [1] * 5 + [2] * 6 + [3] * 1 + [3] * 8
+    second = [1] * 18 + [2] * 6 + [2] * 6
+    by_hand = survival.logrank(
+        {
+            "2026-01": survival.kaplan_meier(first, [True] * 12 + [False] * 8),
+            "2026-02": survival.kaplan_meier(second, [True] * 24 + [False] * 6),
+        }
+    )
+    found = table.compare("2026-01", "2026-02")
+    assert found.statistic == pytest.approx(by_hand.statistic, rel=1e-12)
+    assert found.observed == by_hand.observed
+    assert table.survivors("2026-01").at(2) == pytest.approx(9 / 20)
+    assert table.compare("2026-01", "2026-02", ages=2).observed == {"2026-01": 5, "2026-02": 18}
+    with pytest.raises(UndefinedMetric, match="cohort 2026-01 has more customers at age 2 than before: some came back"):
+        cohorts.from_counts([[4, 1, 2], [3, 3]], start="2026-01-01").compare("2026-01", "2026-02")
+    with pytest.raises(InvalidValue, match="cohort must be one of '2026-01', '2026-02'"):
+        table.compare("2026-01", "2027-01")
+    with pytest.raises(UndefinedMetric, match="cohort 2026-02 has no observed age after 0"):
+        cohorts.from_counts([[4, 1], [3]], start="2026-01-01").survivors("2026-02")
+
+
+def test_brackets_are_shown_by_name():
+    table = cohorts.from_counts([[4, 2], [5]], start="2026-01-01")
+    bracketed = dataclasses.replace(table, brackets=((0, 0), (1, 12)))
+    assert bracketed.ages == ["0", "1-12"]
+    assert bracketed.to_frame("polars")["age"].to_list() == ["0", "1-12", "0"]
+    assert str(bracketed).splitlines()[0].split() == ["cohort", "size", "0", "1-12"]

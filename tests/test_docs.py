@@ -148,9 +148,13 @@ def test_the_duckdb_example_of_the_installation_page_runs(monkeypatch, tmp_path)
     assert names["orders"].summary(as_of="2026-02-28").revenue == 70
 
 
-def test_the_survey_of_the_tutorial_is_what_its_script_writes(tmp_path):
+def test_the_data_of_the_tutorials_are_what_their_scripts_write(tmp_path):
     folder = DOCS / "tutorials" / "data"
-    copy = tmp_path / "make_survey.py"
-    copy.write_text((folder / "make_survey.py").read_text(encoding="utf-8"), encoding="utf-8")
-    runpy.run_path(str(copy), run_name="__main__")
-    assert (tmp_path / "survey.csv").read_bytes() == (folder / "survey.csv").read_bytes()
+    for script in sorted(folder.glob("make_*.py")):
+        copy = tmp_path / script.name
+        copy.write_text(script.read_text(encoding="utf-8"), encoding="utf-8")
+        runpy.run_path(str(copy), run_name="__main__")
+    kept = {path.name: path.read_bytes() for path in folder.glob("*.csv")}
+    written = {path.name: path.read_bytes() for path in tmp_path.glob("*.csv")}
+    assert kept.keys() == written.keys()
+    assert [name for name in kept if kept[name] != written[name]] == []

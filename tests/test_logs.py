@@ -11,6 +11,8 @@ from retention_metrics.logs import Transactions
 from tests import oracles
 from tests.oracles import Order, at, columns, nasty_log
 
+pytestmark = pytest.mark.filterwarnings("ignore::retention_metrics.churn.ShortWindowWarning")
+
 AS_OF = dt.date(2024, 3, 31)  # a Sunday and the end of a month: some periods are complete, none of them a year
 ORDERS = nasty_log([f"client {number:02}" for number in range(24)])
 HUGE = [2**53 + step for step in range(4)] + [-7, 0, 7, 2**62]

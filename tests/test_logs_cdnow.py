@@ -10,6 +10,8 @@ from retention_metrics.logs import Transactions
 from tests import oracles
 from tests.oracles import Order
 
+pytestmark = pytest.mark.filterwarnings("ignore::retention_metrics.churn.ShortWindowWarning")
+
 NAMES = {"customer": "customer", "time": "time", "amount": "amount"}
 CALIBRATION = dt.date(1997, 9, 30)
 LAST = dt.date(1998, 6, 30)

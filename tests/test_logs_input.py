@@ -17,6 +17,8 @@ from retention_metrics.errors import (
 from retention_metrics.logs import Transactions
 from tests.oracles import at
 
+pytestmark = pytest.mark.filterwarnings("ignore::retention_metrics.churn.ShortWindowWarning")
+
 COLUMNS = {"customer": "client", "time": "paid_at", "amount": "paid"}
 JANUARY = [at("2026-01-05T10:00"), at("2026-01-05T18:00"), at("2026-01-20T09:00")]
 

@@ -11,6 +11,8 @@ from retention_metrics.logs import Transactions
 from tests import oracles
 from tests.oracles import DAY, Order, columns
 
+pytestmark = pytest.mark.filterwarnings("ignore::retention_metrics.churn.ShortWindowWarning")
+
 pl = pytest.importorskip("polars")
 
 FIRST = dt.date(2023, 12, 10)

@@ -9,6 +9,8 @@ import pytest
 from retention_metrics.errors import UndefinedMetric
 from retention_metrics.logs import Transactions
 
+pytestmark = pytest.mark.filterwarnings("ignore::retention_metrics.churn.ShortWindowWarning")
+
 CUSTOMERS = 1_000_000
 OPENED, AS_OF = dt.date(2024, 1, 1), dt.date(2024, 12, 31)
 # Customer i buys on day i modulo 366 of a leap year: 1,000,000 = 2,732 * 366 + 88, so the first 88 days have one more.

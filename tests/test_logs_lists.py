@@ -153,3 +153,18 @@ def test_the_gap_curve_counts_open_gaps(engine, log):
     first = min(closed)
     at_least_so_long = sum(gap >= first for gap in closed + still_open)
     assert curve.at(float(first)) == pytest.approx(1 - closed.count(first) / at_least_so_long)
+
+
+def test_whom_to_win_back(engine, log):
+    """The lost with what they brought a month: money over rhythm times purchases, the days for which they came."""
+    rows = engine.rows(log.win_back_candidates(as_of=AS_OF))
+    lost = engine.rows(log.lost(as_of=AS_OF))
+    spent = {who: sum(by_day.values()) for who, by_day in oracles.spent(ORDERS, AS_OF).items()}
+    assert len(rows) == len(lost) > 0
+    for row, plain in zip(rows, lost, strict=True):
+        amount, monthly = row.pop("amount"), row.pop("amount_per_month")
+        assert row == plain
+        assert amount == pytest.approx(spent[row["customer"]], abs=1e-9)
+        assert monthly == pytest.approx(amount / (row["rhythm"] * row["purchases"]) * 30.4375, abs=1e-9)
+    with pytest.raises(InvalidValue, match="win_back_candidates needs the amounts of the log"):
+        Transactions(engine.frame(**columns(ORDERS)), customer="customer", time="time").win_back_candidates(as_of=AS_OF)

@@ -68,6 +68,10 @@ def columns(rows):
 
 
 def stays(rows, window, as_of=AS_OF):
+    return [stay for mine in stays_of_customers(rows, window, as_of).values() for stay in mine]
+
+
+def stays_of_customers(rows, window, as_of=AS_OF):
     """Stays of each customer, day by day: the days on which a subscription runs, short pauses filled in."""
     found = defaultdict(list)
     for row in sorted(rows, key=lambda row: (row.who, row.since, row.until or dt.date.max)):
@@ -79,7 +83,7 @@ def stays(rows, window, as_of=AS_OF):
             mine[-1][1] = max(mine[-1][1], stop)
         else:
             mine.append([row.since, stop])
-    return [tuple(stay) for mine in found.values() for stay in mine]
+    return {who: [tuple(stay) for stay in mine] for who, mine in found.items()}
 
 
 @pytest.fixture
@@ -190,3 +194,46 @@ def test_spans_that_cannot_be_judged():
         Subscriptions(pa.table(columns(ROWS)), **NAMES, frozen="plan").renewals_due(as_of=AS_OF)
     with pytest.raises(InvalidType, match="time column 'plan' holds String, not dates"):
         Subscriptions(pa.table(columns(ROWS)), customer="who", start="since", end="plan")
+
+
+def test_who_was_lost_and_of_which_plan(engine):
+    """The stays that ended in spring, day by day in Python; the segment is that of the row that ended them."""
+    book = Subscriptions(engine.frame(**columns(ROWS)), **NAMES, plan="plan")
+    first, last = dt.date(2023, 11, 1), dt.date(2024, 5, 31)
+    found = engine.rows(book.lost(first=first, last=last, as_of=AS_OF, reactivation_window=5, by="plan"))
+    expected = []
+    for who, spells in stays_of_customers(ROWS, 5).items():
+        for start, stop in spells:
+            if first <= stop <= last:
+                plans = [row.plan for row in ROWS if row.who == who and row.until == stop and row.since >= start]
+                expected.append((who, start, stop, (stop - start).days, min(plans)))
+    key = ("customer", "started_on", "lost_on", "days", "segment")
+    assert sorted(tuple(row[name] for name in key) for row in found) == sorted(expected)
+    assert len(expected) > 5
+    flow = book.retention_by_period(as_of=AS_OF, reactivation_window=5)
+    months = [i for i, month in enumerate(flow.periods) if first <= month <= last]
+    assert flow.lost[months].sum() == len(expected)
+    with pytest.raises(InvalidValue, match="last must be before as_of 2024-06-30, got 2024-06-30"):
+        book.lost(first=first, last=AS_OF, as_of=AS_OF)
+
+
+def test_ends_that_are_the_last_day(engine):
+    """Three months in a row, each named by its last day, and the fourth ends on the day of the extract."""
+    at = dt.datetime.fromisoformat
+    terms = [("2026-01-01", "2026-01-31"), ("2026-02-01", "2026-02-28"), ("2026-03-01", "2026-03-31")]
+    frame = engine.frame(who=["ann"] * 3, since=[at(start) for start, _ in terms], until=[at(end) for _, end in terms])
+    broken = Subscriptions(frame, **NAMES).retention_by_period(as_of="2026-03-31")
+    assert broken.returned.tolist() == [0, 1, 1]
+    whole = Subscriptions(frame, **NAMES, end_included=True)
+    flow = whole.retention_by_period(as_of="2026-03-31")
+    assert (flow.lost.tolist(), flow.returned.tolist(), flow.end.tolist()) == ([0, 0, 0], [0, 0, 0], [1, 1, 1])
+    assert whole.retention_by_period(as_of="2026-04-02").lost.tolist() == [0, 0, 0, 1]
+    assert whole.lifetimes(as_of="2026-04-02").times.tolist() == [90]
+
+
+def test_months_whose_losses_are_not_known_yet_are_not_complete(engine):
+    at = dt.datetime.fromisoformat
+    frame = engine.frame(who=["ann"], since=[at("2026-01-01")], until=[at("2026-01-20")])
+    book = Subscriptions(frame, **NAMES)
+    assert book.retention_by_period(as_of="2026-03-31").complete.tolist() == [True, True, True]
+    assert book.retention_by_period(as_of="2026-03-31", reactivation_window=30).complete.tolist() == [True, True, False]

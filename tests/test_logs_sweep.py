@@ -13,6 +13,8 @@ from retention_metrics.logs import Transactions
 from tests import oracles
 from tests.oracles import DAY, Order, at, columns
 
+pytestmark = pytest.mark.filterwarnings("ignore::retention_metrics.churn.ShortWindowWarning")
+
 pl = pytest.importorskip("polars")
 
 SPAN = {"day": 25, "week": 80, "month": 200, "quarter": 500, "year": 1_200}

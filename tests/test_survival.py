@@ -322,3 +322,42 @@ def test_curves_cannot_be_written_to():
         curve.survival[0] = 2
     assert repr(curve) == "SurvivalCurve(2 customers, 2 left, 0 still there at 2)"
     assert curve.to_frame("polars").columns == list(curve.to_dict())
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 9), st.booleans()), min_size=1, max_size=30), st.integers(0, 9), st.integers(0, 9)
+)
+def test_the_chance_of_leaving_is_that_of_a_curve_begun_anew_with_those_still_there(spells, after, horizon):
+    """The chance is one minus the survival of a curve that begins anew with those who were still there."""
+    durations, observed = zip(*spells, strict=True)
+    curve = kaplan_meier(durations, observed)
+    rest = [(length - after, ended) for length, ended in spells if length > after]
+    try:
+        found = curve.ends_within(horizon, after=after)
+    except UndefinedMetric:
+        assert curve.survival[-1] > 0 or not rest
+        assert not rest or after + horizon > max(durations)
+    else:
+        expected = 1 - kaplan_meier(*zip(*rest, strict=True)).at(horizon) if rest else 0
+        assert found == pytest.approx(expected, abs=1e-12)
+        np.testing.assert_allclose(curve.ends_within(horizon, after=np.array([after])), [found])
+
+
+def test_the_tenure_effect_of_curves_is_that_of_their_lifetimes():
+    """A log hands over curves: one of all, one for each plan."""
+    rng = np.random.default_rng(3)
+    durations = np.concatenate([rng.geometric(0.05, 200), rng.geometric(0.3, 200)]).clip(max=24)
+    observed = durations < 24
+    plans = np.array(["yearly"] * 200 + ["monthly"] * 200)
+    curves = {plan: kaplan_meier(durations[plans == plan], observed[plans == plan]) for plan in ("yearly", "monthly")}
+    bins = [0, 3, 6, 12, 24]
+    spelled = tenure_effect(durations, observed, bins=bins, groups=plans)
+    told = tenure_effect(kaplan_meier(durations, observed), bins=bins, groups=curves)
+    assert told.trend == pytest.approx(spelled.trend)
+    assert told.trend_within == pytest.approx(spelled.trend_within)
+    assert told.answer == spelled.answer
+    with pytest.raises(InvalidValue, match="a curve already holds observed, entry and weights"):
+        tenure_effect(curves["yearly"], observed, bins=bins)
+    for durations_, groups in ((curves["yearly"], plans), (durations, curves)):
+        with pytest.raises(InvalidType, match="groups must be curves by name beside a curve, and labels beside"):
+            tenure_effect(durations_, bins=bins, groups=groups)

@@ -1,7 +1,13 @@
 """Retention and churn: rates by name, conversion between periods, lifetimes, plans, and the base over time."""
 
 from retention_metrics.churn._conversion import expected_lifetime, half_life, hazard, rescale_churn
-from retention_metrics.churn._flow import CustomerFlow, PurchaseCycle, ShortWindowWarning, retention_window
+from retention_metrics.churn._flow import (
+    CustomerFlow,
+    PurchaseCycle,
+    ShortWindowWarning,
+    inactivity_cutoff,
+    retention_window,
+)
 from retention_metrics.churn._mix import BlendedRateWarning, MixedLifetime, blended_churn, mixed_lifetime
 from retention_metrics.churn._plan import (
     LossReason,
@@ -44,6 +50,7 @@ __all__ = [
     "expected_lifetime",
     "half_life",
     "hazard",
+    "inactivity_cutoff",
     "losses_by_reason",
     "mixed_lifetime",
     "net_flow",

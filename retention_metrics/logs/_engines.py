@@ -5,7 +5,7 @@ calendar arithmetic, the previous row of a customer, time zones, and the way a s
 """
 
 import datetime as dt
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Literal, TypeAlias
@@ -66,6 +66,24 @@ def to_numbers(frame: Frame, *, floats: Collection[str] = ()) -> dict[str, NDArr
     return {name: values if name in floats else values.astype(np.int64) for name, values in numbers.items()}
 
 
+def to_parts(
+    frame: Frame, group: Sequence[str], *, floats: Collection[str] = ()
+) -> dict[str | None, dict[str, NDArray[Any]]]:
+    """A small table as :func:`to_numbers`, one for each name in the column ``group`` names; ``None`` without one."""
+    if not group:
+        return {None: to_numbers(frame, floats=floats)}
+    table = frame.collect()
+    labels = to_labels(table[group[0]])
+    numbers = to_numbers(table.drop(*group).lazy(), floats=floats)
+    places: dict[str | None, list[int]] = {}
+    for place, label in enumerate(labels):
+        places.setdefault(label, []).append(place)
+    return {
+        label: {name: values[at] for name, values in numbers.items()}
+        for label, at in sorted(places.items(), key=lambda item: (item[0] is None, item[0] or ""))
+    }
+
+
 def to_labels(column: nw.Series[Any]) -> list[str | None]:
     """A column of a small table as text; engines differ in what stands for a missing value.
 
@@ -101,12 +119,14 @@ class Clock:
         zone: Time zone to convert to before reading the calendar, or ``None`` when the column can be read as is.
         kind: ``"date"``, ``"local"`` for timestamps that can be compared with local times, or ``"other"``.
         week_start: The weekday that opens a week.
+        day_start: Hour at which a day opens; what happens before it belongs to the day before.
     """
 
     column: str
     zone: str | None
     kind: Literal["date", "local", "other"]
     week_start: Weekday
+    day_start: int = 0
 
     def _local(self) -> nw.Expr:
         time = nw.col(self.column)
@@ -119,9 +139,19 @@ class Clock:
 
     def day_if_known(self) -> nw.Expr:
         """Ordinal of the day, missing where the time is; in whatever numbers the engine has for such a column."""
+        if self.day_start == 0:
+            return self._calendar_day()
+        return self._calendar_day() - (self._local().dt.hour() < self.day_start).cast(nw.Int32)
+
+    def _calendar_day(self) -> nw.Expr:
         years = self._local().dt.year() - 1
         leaps = years // 4 - years // 100 + years // 400
         return years * 365 + leaps + self._local().dt.ordinal_day()
+
+    def moment(self) -> nw.Expr:
+        """Whole seconds on the clock of the business, counted from midnight before the first ordinal day."""
+        day = self._calendar_day().cast(nw.Int64)
+        return day * 86_400 if self.kind == "date" else day * 86_400 + self.second()
 
     def second(self) -> nw.Expr:
         """Second of the day."""
@@ -139,7 +169,7 @@ class Clock:
 
     def after(self, as_of: dt.date) -> nw.Expr:
         """Whether the time lies after the end of a day."""
-        if self.kind == "other" or as_of == dt.date.max:
+        if self.kind == "other" or as_of == dt.date.max or self.day_start:
             return self.day() > as_of.toordinal()
         if self.kind == "date":
             return nw.col(self.column) > as_of
@@ -211,6 +241,11 @@ def with_period(frame: Frame, into: str, *, day: str, period: Period, week_start
         return frame.with_columns(ordinal.alias(into))
     if period == "week":
         return frame.with_columns(((ordinal - week_shift(week_start)) // 7).alias(into))
+    if frame.implementation.is_spark_like():
+        # Its optimiser writes every step out into the conditions that follow, and chokes on the arithmetic below.
+        date = as_date(frame, ordinal.cast(nw.Int64))
+        months = date.dt.year().cast(nw.Int32) * 12 + date.dt.month().cast(nw.Int32) - 1
+        return frame.with_columns((months // months_in(period)).cast(nw.Int32).alias(into))
     era, left, years, of_year = (nw.col(name) for name in ("_era", "_left", "_years", "_of_year"))
     frame = frame.with_columns(_era=(ordinal + 305) // 146_097)
     frame = frame.with_columns(_left=ordinal + 305 - era * 146_097)
@@ -250,6 +285,30 @@ def with_previous(frame: Frame, *, within: str, order: str) -> Frame:
             .drop("same")
         )
     return frame.with_columns(previous=nw.col(order).shift(1).over(within, order_by=order))
+
+
+def with_running(frame: Frame, *, within: str, order: str, of: str) -> Frame:
+    """Add ``previous``, as :func:`with_previous`, and ``running``: the sum of ``of`` up to and with the row.
+
+    ``of`` must be an integer column, and ``order`` one without ties within a group.
+    """
+    implementation = frame.implementation
+    if implementation.is_dask():
+        native = frame.to_native().shuffle(within)
+        types = native._meta.assign(previous=native._meta[order].astype("float64"), running=native._meta[of])
+        summed: Frame = nw.from_native(native.map_partitions(_running_in_pandas, within, order, of, meta=types))
+        return summed
+    if implementation.is_pyarrow():
+        eager = with_previous(frame, within=within, order=order).collect()
+        values = eager[of].to_numpy().astype(np.int64)
+        first = eager["previous"].is_null().to_numpy().astype(bool)
+        sums = np.cumsum(values)
+        sums -= (sums - values)[first][np.cumsum(first) - 1]
+        return eager.with_columns(nw.new_series("running", sums, backend="pyarrow")).lazy()
+    return frame.with_columns(
+        previous=nw.col(order).shift(1).over(within, order_by=order),
+        running=nw.col(of).cum_sum().over(within, order_by=order),
+    )
 
 
 def one_of_each(frame: Frame, *, within: list[str], latest: bool, time: str, ties: list[str]) -> Frame:
@@ -292,7 +351,8 @@ def longest_runs(frame: Frame, *, within: str, order: list[str], of: str) -> Fra
 def with_stays(frame: Frame, *, gap: int) -> Frame:
     """Add ``stay``: a number for the spells (``customer``, ``start``, ``stop``) that follow or overlap one another.
 
-    A spell begins another stay when it starts more than ``gap`` days after all earlier ones of the customer stopped.
+    The stays of each customer are counted from 0. A spell begins another stay when it starts more than ``gap`` days
+    after all earlier ones of the customer stopped.
     """
     implementation = frame.implementation
     if implementation.is_dask():
@@ -304,7 +364,7 @@ def with_stays(frame: Frame, *, gap: int) -> Frame:
         eager = frame.collect().sort("customer", "start", "stop")
         same = (eager["customer"] == eager["customer"].shift(1)).fill_null(value=False).to_numpy().astype(bool)
         start, stop = (eager[name].to_numpy().astype(np.int64) for name in ("start", "stop"))
-        numbers = np.cumsum(_opens(same, start, stop, gap))
+        numbers = _stay_numbers(same, start, stop, gap)
         return eager.with_columns(nw.new_series("stay", numbers, backend="pyarrow")).lazy()
     order = ["start", "stop"]
     frame = frame.with_columns(reached=nw.col("stop").cum_max().over("customer", order_by=order))
@@ -315,14 +375,15 @@ def with_stays(frame: Frame, *, gap: int) -> Frame:
     return frame.drop("reached", "before", "opens")
 
 
-def _opens(same: NDArray[np.bool_], start: IntArray, stop: IntArray, gap: int) -> NDArray[np.bool_]:
-    """Where a stay begins, in spells sorted by customer and start."""
+def _stay_numbers(same: NDArray[np.bool_], start: IntArray, stop: IntArray, gap: int) -> IntArray:
+    """Numbers of stays, from 0 for each customer, in spells sorted by customer and start."""
     # A running maximum that starts anew with each customer: every customer lives in a stretch of numbers of its own.
     customer = np.cumsum(~same)
     width = int(stop.max(initial=0)) + 1
     reached = np.maximum.accumulate(stop + customer * width) - customer * width
     before = np.concatenate([[0], reached[:-1]])
-    return ~same | (start > before + gap)
+    opened = np.cumsum(~same | (start > before + gap))
+    return opened - np.maximum.accumulate(np.where(same, 0, opened))
 
 
 def _period_in_pandas(part: Any, *, into: str, day: str, period: Period, week_start: Weekday) -> Any:
@@ -334,6 +395,11 @@ def _previous_in_pandas(part: Any, within: str, order: str) -> Any:
     return part.assign(previous=part.groupby(within, observed=True)[order].shift(1).astype("float64"))
 
 
+def _running_in_pandas(part: Any, within: str, order: str, of: str) -> Any:
+    part = _previous_in_pandas(part, within, order)
+    return part.assign(running=part.groupby(within, observed=True)[of].cumsum())
+
+
 def _one_of_each_in_pandas(part: Any, *, within: list[str], latest: bool, time: str, ties: list[str]) -> Any:
     part = part.sort_values([time, *ties], ascending=[not latest, *(True for _ in ties)])
     return part.drop_duplicates(within)
@@ -343,7 +409,7 @@ def _stays_in_pandas(part: Any, gap: int) -> Any:
     part = part.sort_values(["customer", "start", "stop"])
     same = (part["customer"] == part["customer"].shift(1)).fillna(value=False).to_numpy().astype(bool)
     start, stop = (part[name].to_numpy().astype(np.int64) for name in ("start", "stop"))
-    return part.assign(stay=np.cumsum(_opens(same, start, stop, gap)).astype(np.int64))
+    return part.assign(stay=_stay_numbers(same, start, stop, gap))
 
 
 def _runs_in_pandas(part: Any, within: str, order: list[str], of: str) -> Any:

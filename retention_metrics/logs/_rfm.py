@@ -9,22 +9,23 @@ from retention_metrics._checks import choice
 from retention_metrics._periods import period_of
 from retention_metrics.logs._engines import close_frame
 from retention_metrics.logs._rows import Log, usable_rows, warn_of
+from retention_metrics.logs._segments import group_of, joined, with_segment
 
 
-def rfm(log: Log, as_of: dt.date | str, unit: Literal["day", "week", "month"]) -> Any:
+def rfm(log: Log, as_of: dt.date | str, unit: Literal["day", "week", "month"], by: Any) -> Any:
     """See :meth:`Transactions.rfm`."""
     choice(("day", "week", "month"), unit=unit)
-    rows, excluded, until, _ = usable_rows(log, as_of=as_of, period=unit)
-    warn_of(excluded, "rfm")
+    rows = usable_rows(with_segment(log, by), as_of=as_of, period=unit)
+    warn_of(rows.excluded, "rfm")
     paid = log.paid
-    purchases = rows.group_by("customer", "period").agg(*([nw.col("amount").sum()] if paid else []))
+    purchases = rows.frame.group_by("customer", "period").agg(*([nw.col("amount").sum()] if paid else []))
     customers = purchases.group_by("customer").agg(
         nw.len().alias("purchases"),
         nw.col("period").min().alias("first"),
         nw.col("period").max().alias("last"),
         *([nw.col("amount").sum().alias("total")] if paid else []),
     )
-    now = period_of(until, unit, log.clock.week_start)
+    now = period_of(rows.until, unit, log.clock.week_start)
     columns = [
         nw.col("customer"),
         nw.col("frequency"),
@@ -37,4 +38,5 @@ def rfm(log: Log, as_of: dt.date | str, unit: Literal["day", "week", "month"]) -
         repeats = nw.when(nw.col("frequency") > 0).then(nw.col("frequency"))
         columns.append(((nw.col("total") - nw.col("amount")) / repeats).alias("monetary_value"))
     customers = customers.with_columns(frequency=nw.col("purchases").cast(nw.Int64) - 1)
-    return close_frame(customers.select(*columns), eager=log.eager)
+    customers = joined(customers, log, rows, by)
+    return close_frame(customers.select(*columns, *group_of(by)), eager=log.eager)

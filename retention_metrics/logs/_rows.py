@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 
 import narwhals.stable.v2 as nw
 
-from retention_metrics._checks import choice, day
+from retention_metrics._checks import choice, day, whole
 from retention_metrics._periods import PERIODS, WEEKDAYS
 from retention_metrics._typing import Period, Weekday
 from retention_metrics.errors import (
@@ -29,6 +29,7 @@ from retention_metrics.logs._engines import (
     open_frame,
     to_numbers,
     with_known_zone,
+    with_period,
     with_short_plan,
 )
 
@@ -101,9 +102,11 @@ def open_log(
     roles: Mapping[str, str | None] = MappingProxyType({}),
     tz: str | None,
     week_start: Weekday,
+    day_start: int = 0,
     on_invalid: Literal["raise", "exclude"],
 ) -> Log:
     """Check the columns of a frame; ``roles`` are those beside customer and time."""
+    opens = whole(0, day_start=day_start)
     choice(WEEKDAYS, week_start=week_start)
     choice(("raise", "exclude"), on_invalid=on_invalid)
     opened, eager = open_frame(frame)
@@ -119,11 +122,17 @@ def open_log(
     ids = schema[customer]
     if not (ids.is_integer() or ids.is_float() or ids in (nw.String, nw.Categorical, nw.Enum)):
         raise InvalidType(f"customer column {customer!r} holds {ids}; ids must be strings or integers")
+    clock = make_clock(opened, time, tz=tz, week_start=week_start)
+    if opens > 23 or (opens and clock.kind == "date"):
+        rule = (
+            "a whole hour from 0 to 23" if opens > 23 else f"0: time column {time!r} holds dates without a time of day"
+        )
+        raise InvalidValue(f"day_start must be {rule}, got {opens}")
     return Log(
         frame=opened,
         eager=eager,
         columns=named,
-        clock=make_clock(opened, time, tz=tz, week_start=week_start),
+        clock=replace(clock, day_start=opens),
         floating_ids=ids.is_float(),
         on_invalid=on_invalid,
     )
@@ -193,9 +202,13 @@ def usable_rows(log: Log, *, as_of: dt.date | str, period: Period | None = None)
         frame = frame.filter(~log.clock.after(until) if reason == AFTER else ~log.invalid()[reason])
     columns = [nw.col(log.columns["customer"]).alias("customer"), nw.col(log.clock.column).alias("time")]
     columns += [expression.alias(role) for role, expression in log.carried.items()]
+    shifted = period is not None and log.clock.day_start > 0
     if period is not None:
-        columns.append(log.clock.period(period).alias("period"))
-    return Rows(with_short_plan(frame.select(*columns)), excluded, until, rows - sum(excluded.values()))
+        columns.append((log.clock.day() if shifted else log.clock.period(period)).alias("period"))
+    chosen = frame.select(*columns)
+    if period is not None and shifted:
+        chosen = with_period(chosen, "period", day="period", period=period, week_start=log.clock.week_start)
+    return Rows(with_short_plan(chosen), excluded, until, rows - sum(excluded.values()))
 
 
 def described(log: Log) -> str:

@@ -1,14 +1,20 @@
 """The log of purchases: a thin handle on a frame, and the questions one can put to it."""
 
 import datetime as dt
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, overload
 
 from retention_metrics._stats import Rate
 from retention_metrics._typing import Period, Weekday
 from retention_metrics.churn import CustomerFlow, PurchaseCycle
-from retention_metrics.cohorts import Anchor, CohortTable, Counting
-from retention_metrics.logs import _cohorting, _flow, _lists, _rfm, _rows, _status, _summary
+from retention_metrics.churn._flow import Dated
+from retention_metrics.cohorts import CohortTable
+from retention_metrics.cohorts._states import Window
+from retention_metrics.cohorts._table import Anchor, Counting
+from retention_metrics.logs import _bands, _cohorting, _decline, _flow, _lists, _rfm, _rows, _sources, _status, _summary
+from retention_metrics.logs._segments import Segments
+from retention_metrics.ltv import Channels
 from retention_metrics.survival import SurvivalCurve
 
 
@@ -30,6 +36,12 @@ class Transactions:
     outside the question: they are left out and counted in the result's ``excluded`` or, where the result is a
     plain frame, in a :class:`~retention_metrics.errors.RowsExcludedWarning`.
 
+    Every question takes ``by=``: a column of the log, or a frame of the same engine with the column ``customer`` and,
+    last, that of the segment, such as :meth:`arpu_bands` gives. A customer is in one segment: by a column in that of
+    the latest row up to ``as_of`` that names one. Frames then have a column ``segment``; other results become
+    :class:`Segments`, one result a segment, with ``None`` for the customers without one. What was left out is counted
+    for the log as a whole.
+
     Args:
         frame: The log.
         customer: Column of customer ids: strings or integers. Whole floats are accepted, because pandas makes
@@ -40,6 +52,7 @@ class Transactions:
         tz: Time zone of the business, for timestamps that carry a zone; DuckDB and Spark must have it as the
             zone of their session.
         week_start: ``"monday"`` or ``"sunday"``.
+        day_start: Hour at which a day opens, 0 to 23: with 4, a purchase at 3 in the morning belongs to the day before.
         on_invalid: ``"raise"`` or ``"exclude"``.
 
     Raises:
@@ -71,6 +84,7 @@ class Transactions:
         amount: str | None = None,
         tz: str | None = None,
         week_start: Weekday = "monday",
+        day_start: int = 0,
         on_invalid: Literal["raise", "exclude"] = "raise",
     ) -> None:
         log = _rows.open_log(
@@ -80,6 +94,7 @@ class Transactions:
             roles={"amount": amount},
             tz=tz,
             week_start=week_start,
+            day_start=day_start,
             on_invalid=on_invalid,
         )
         object.__setattr__(self, "_log", _rows.with_numbers(log, "amount"))
@@ -87,11 +102,16 @@ class Transactions:
     def __repr__(self) -> str:
         return f"Transactions({_rows.described(self._log)})"
 
-    def summary(self, *, as_of: dt.date | str) -> _summary.LogSummary:
+    @overload
+    def summary(self, *, as_of: dt.date | str, by: None = None) -> _summary.LogSummary: ...
+    @overload
+    def summary(self, *, as_of: dt.date | str, by: Any) -> Segments[_summary.LogSummary]: ...
+    def summary(self, *, as_of: dt.date | str, by: Any = None) -> _summary.LogSummary | Segments[_summary.LogSummary]:
         """What the log holds up to a day: customers, orders, days, revenue, and rows left out.
 
         Args:
             as_of: Last day that the data cover, inclusive.
+            by: What makes segments: a column of the log, or a frame of customers and segments; ``None``: all as one.
 
         Returns:
             A :class:`LogSummary`.
@@ -100,9 +120,64 @@ class Transactions:
             InvalidRows: Rows that cannot be used, counted by reason.
             InvalidValue: No usable row up to ``as_of``.
         """
-        return _summary.summary(self._log, as_of)
+        return _summary.summary(self._log, as_of, by)
 
-    def rfm(self, *, as_of: dt.date | str, unit: Literal["day", "week", "month"] = "day") -> Any:
+    def channels(
+        self,
+        *,
+        source: str,
+        spend: Mapping[str, float],
+        first: dt.date | str,
+        last: dt.date | str,
+        as_of: dt.date | str,
+        lag_days: int = 0,
+        margin_share: float = 1.0,
+        ltv: float | Mapping[str, float] | None = None,
+        level: float = 0.95,
+    ) -> Channels:
+        """What was spent on each source against the customers whose first order came from it.
+
+        A customer belongs to the source of the first order in the log. Sources without customers, customers of sources
+        without spend, and customers of unknown source (``"(unknown)"``) have a row each.
+
+        Args:
+            source: Column of the source of an order: channel, campaign or search phrase.
+            spend: Money spent on each source from ``first`` to ``last``, >= 0.
+            first: First day of the spend.
+            last: Last day of the spend.
+            as_of: Last day that the data cover, inclusive; at least ``lag_days`` after ``last``.
+            lag_days: Days from the spend to the first order: customers count who came so much later, because a decision
+                takes its time.
+            margin_share: Share of the amount of the first order that is margin, for the comparison of the first sale.
+            ltv: Lifetime value on margin, one or by source; ``None`` where not known.
+            level: Confidence level of the intervals.
+
+        Returns:
+            The :class:`~retention_metrics.ltv.Channels` of :func:`retention_metrics.ltv.channels`.
+
+        Raises:
+            MissingColumn: There is no such column.
+            InvalidRows: Rows that cannot be used, counted by reason.
+            InvalidValue: The span is empty or reaches too close to ``as_of``, or an argument is out of range.
+
+        References:
+            Farris et al. (2010), *Marketing Metrics*, 2nd ed., chapter 5, for acquisition cost; Garwood (1936),
+            *Biometrika* 28, 437-442, for its limits.
+        """
+        return _sources.channels(
+            self._log,
+            spend,
+            source=source,
+            first=first,
+            last=last,
+            as_of=as_of,
+            lag_days=lag_days,
+            margin_share=margin_share,
+            ltv=ltv,
+            level=level,
+        )
+
+    def rfm(self, *, as_of: dt.date | str, unit: Literal["day", "week", "month"] = "day", by: Any = None) -> Any:
         """Recency, frequency, age and spend of every customer, by the convention of the field.
 
         Purchases within one unit are one purchase. ``frequency`` is the number of repeat purchases: units
@@ -114,6 +189,7 @@ class Transactions:
         Args:
             as_of: Last day that the data cover, inclusive.
             unit: ``"day"``, ``"week"`` or ``"month"``.
+            by: What makes segments: a column of the log, or a frame of customers and segments; ``None``: all as one.
 
         Returns:
             A frame of the kind that came in, one row a customer, in no particular order: customer,
@@ -126,8 +202,9 @@ class Transactions:
         References:
             Fader, Hardie & Lee (2005), "RFM and CLV", *Journal of Marketing Research* 42(4), 415-430.
         """
-        return _rfm.rfm(self._log, as_of, unit)
+        return _rfm.rfm(self._log, as_of, unit, by)
 
+    @overload
     def cohorts(
         self,
         *,
@@ -138,8 +215,46 @@ class Transactions:
         min_events: int = 1,
         start: dt.date | str | None = None,
         returns: "Transactions | None" = None,
-    ) -> CohortTable:
+        window: Window | None = None,
+        brackets: Sequence[tuple[int, int]] | None = None,
+        revenue: bool = False,
+        by: None = None,
+    ) -> CohortTable: ...
+    @overload
+    def cohorts(
+        self,
+        *,
+        period: Period = "month",
+        as_of: dt.date | str,
+        anchor: Anchor = "first",
+        counting: Counting = "on",
+        min_events: int = 1,
+        start: dt.date | str | None = None,
+        returns: "Transactions | None" = None,
+        window: Window | None = None,
+        brackets: Sequence[tuple[int, int]] | None = None,
+        revenue: bool = False,
+        by: Any,
+    ) -> Segments[CohortTable]: ...
+    def cohorts(
+        self,
+        *,
+        period: Period = "month",
+        as_of: dt.date | str,
+        anchor: Anchor = "first",
+        counting: Counting = "on",
+        min_events: int = 1,
+        start: dt.date | str | None = None,
+        returns: "Transactions | None" = None,
+        window: Window | None = None,
+        brackets: Sequence[tuple[int, int]] | None = None,
+        revenue: bool = False,
+        by: Any = None,
+    ) -> CohortTable | Segments[CohortTable]:
         """Customers by the period of their first purchase, followed through the periods after it.
+
+        Ages are periods of the calendar, or with ``window`` the time that has passed since the first purchase of each
+        customer: the same purchases, in other cells.
 
         Args:
             period: ``"day"``, ``"week"``, ``"month"``, ``"quarter"`` or ``"year"``, of the calendar.
@@ -156,13 +271,22 @@ class Transactions:
             returns: Another log whose events count as returns, in place of this one's: visits of those who bought,
                 say. It must be of the same engine, with ids of the same type; at age 0 a customer then counts only
                 with such an event, and events of people who never bought count nowhere.
+            window: ``"24h"``, ``"7d"`` or ``"30d"``: ages are windows of that length since the customer's own first
+                purchase, on the clock of the business, so that over a clock change one is an hour shorter or longer;
+                ``period`` then only makes the cohorts. A cell is observed once its window is over for every member.
+            brackets: First and last age of each column, such as ``[(0, 0), (1, 3), (4, 6)]``: counted when active
+                anywhere in between. ``None``: every age has a column.
+            revenue: Whether to add up the amounts of each cell as well, for ``CohortTable.revenue``; of ``returns``
+                where it is given.
+            by: What makes segments: a column of the log, or a frame of customers and segments; ``None``: all as one.
 
         Returns:
             A :class:`~retention_metrics.cohorts.CohortTable`; rows left out of ``returns`` are counted apart.
 
         Raises:
             InvalidRows: Rows that cannot be used, counted by reason.
-            InvalidValue: No usable row up to ``as_of``, no cohort from ``start`` on, or a table too large.
+            InvalidValue: No usable row up to ``as_of``, no cohort from ``start`` on, a table too large, or arguments
+                that do not go together.
 
         References:
             Fader & Hardie (2007), "How to project customer retention", *Journal of Interactive Marketing*
@@ -177,15 +301,20 @@ class Transactions:
             min_events=min_events,
             start=start,
             returns=None if returns is None else returns._log,
+            window=window,
+            brackets=brackets,
+            revenue=revenue,
+            by=by,
         )
 
-    def status(self, *, as_of: dt.date | str, lost_after: int, at_risk_after: int | None = None) -> Any:
+    def status(self, *, as_of: dt.date | str, lost_after: int, at_risk_after: int | None = None, by: Any = None) -> Any:
         """Who is still a customer, who is at risk and who is lost, by days since the last purchase.
 
         Args:
             as_of: Last day that the data cover, inclusive.
             lost_after: More days than this without a purchase: ``"lost"``.
             at_risk_after: More days than this, but not lost: ``"at_risk"``; ``None`` does without this class.
+            by: What makes segments: a column of the log, or a frame of customers and segments; ``None``: all as one.
 
         Returns:
             A frame of the kind that came in, one row a customer, in no particular order: customer,
@@ -199,7 +328,7 @@ class Transactions:
             Buckinx & Van den Poel (2005), *European Journal of Operational Research* 164(1), 252-268, for
             defection by inactivity.
         """
-        return _status.status(self._log, as_of, lost_after, at_risk_after)
+        return _status.status(self._log, as_of, lost_after, at_risk_after, by)
 
     def lost(
         self,
@@ -207,7 +336,8 @@ class Transactions:
         as_of: dt.date | str,
         lost_after: int | None = None,
         cycles: float = 3.0,
-        dated: _lists.Dated = "cut_off",
+        dated: Dated = "cut_off",
+        by: Any = None,
     ) -> Any:
         r"""Who is lost, by the customer's own rhythm: a weekly customer sooner than a yearly one.
 
@@ -223,6 +353,7 @@ class Transactions:
             cycles: Rhythms without a purchase after which a customer is lost, > 0; fewer than three are warned of.
             dated: The day to date a loss to: ``"cut_off"``, the first day past the limit; ``"last_purchase"``;
                 or ``"detection"``, the day of this look, ``as_of``.
+            by: What makes segments: a column of the log, or a frame of customers and segments; ``None``: all as one.
 
         Returns:
             A frame of the kind that came in, one row a lost customer, in no particular order: customer,
@@ -236,7 +367,7 @@ class Transactions:
         References:
             Buckinx & Van den Poel (2005), *European Journal of Operational Research* 164(1), 252-268.
         """
-        return _lists.lost(self._log, as_of, lost_after, cycles, dated)
+        return _lists.lost(self._log, as_of, lost_after, cycles, dated, by)
 
     def at_risk(
         self,
@@ -245,6 +376,7 @@ class Transactions:
         lost_after: int | None = None,
         cycles: float = 3.0,
         risk_cycles: float = 1.5,
+        by: Any = None,
     ) -> Any:
         """Who has been away for longer than usual and is not lost yet, with the day on which each would be.
 
@@ -253,6 +385,7 @@ class Transactions:
             lost_after: As for :meth:`lost`; a customer is then at risk after ``risk_cycles / cycles`` of it.
             cycles: As for :meth:`lost`.
             risk_cycles: Rhythms without a purchase after which a customer is at risk, > 0 and below ``cycles``.
+            by: What makes segments: a column of the log, or a frame of customers and segments; ``None``: all as one.
 
         Returns:
             A frame of the kind that came in, one row a customer at risk, in no particular order, with the columns of
@@ -266,10 +399,16 @@ class Transactions:
         References:
             Buckinx & Van den Poel (2005), *European Journal of Operational Research* 164(1), 252-268.
         """
-        return _lists.at_risk(self._log, as_of, lost_after, cycles, risk_cycles)
+        return _lists.at_risk(self._log, as_of, lost_after, cycles, risk_cycles, by)
 
     def returned(
-        self, *, as_of: dt.date | str, within: int = 30, lost_after: int | None = None, cycles: float = 3.0
+        self,
+        *,
+        as_of: dt.date | str,
+        within: int = 30,
+        lost_after: int | None = None,
+        cycles: float = 3.0,
+        by: Any = None,
     ) -> Any:
         """Who had been lost and has bought again within the last days; not new customers, and not forgotten ones.
 
@@ -280,6 +419,7 @@ class Transactions:
             within: Days up to ``as_of`` in which they came back, >= 1.
             lost_after: As for :meth:`lost`.
             cycles: As for :meth:`lost`.
+            by: What makes segments: a column of the log, or a frame of customers and segments; ``None``: all as one.
 
         Returns:
             A frame of the kind that came in, one row a returned customer, in no particular order: customer,
@@ -293,17 +433,143 @@ class Transactions:
         References:
             Buckinx & Van den Poel (2005), *European Journal of Operational Research* 164(1), 252-268.
         """
-        return _lists.returned(self._log, as_of, within, lost_after, cycles)
+        return _lists.returned(self._log, as_of, within, lost_after, cycles, by)
 
+    def falling_off(
+        self, *, as_of: dt.date | str, window: int = 30, drop: float = 0.5, level: float = 0.95, by: Any = None
+    ) -> Any:
+        r"""Who comes far less often than before, by more than chance would do: the list that a manager calls.
+
+        The purchase days of the last ``window`` days are compared with those of the customer's own past. If nothing had
+        changed, x of the n = x + y days after the first would fall into the window with the binomial probability of
+        its share of the time, :math:`w / (w + t)`:
+
+        .. math:: p = \sum_{k=0}^{x} \binom{n}{k} \left( \frac{w}{w + t} \right)^k
+            \left( \frac{t}{w + t} \right)^{n - k}
+
+        the exact comparison of two Poisson rates. Of customers who have not changed, up to 1 - ``level`` are listed.
+        Those who had not come for ``window`` days when the window opened are not: see :meth:`lost`.
+
+        Args:
+            as_of: Last day that the data cover, inclusive.
+            window: Days up to ``as_of`` to look at, 1 to 366.
+            drop: Least decline against the own past, above 0 to 1; 0.5 is half as often.
+            level: Customers are listed when p is at most 1 - level, from 0 to 1.
+            by: What makes segments: a column of the log, or a frame of customers and segments; ``None``: all as one.
+
+        Returns:
+            A frame of the kind that came in, one row a customer, in no particular order: customer, last_purchase,
+            recent (days with a purchase in the window), usual (as many as the past would lead to expect), drop and
+            p_value.
+
+        Raises:
+            InvalidRows: Rows that cannot be used, counted by reason.
+            InvalidValue: No usable row up to ``as_of``, or an argument out of range.
+
+        References:
+            Przyborowski & Wilenski (1940), "Homogeneity of results in testing samples from Poisson series",
+            *Biometrika* 31(3/4), 313-323.
+        """
+        return _decline.falling_off(self._log, as_of, window, drop, level, by)
+
+    def arpu_bands(
+        self,
+        *,
+        as_of: dt.date | str,
+        period: Period = "month",
+        bands: int | None = None,
+        edges: Sequence[float] | None = None,
+    ) -> Any:
+        r"""Customers in bands of what they bring in a period, to be passed on as ``by=``.
+
+        .. math:: \text{ARPU} = \frac{\text{amount}}{\text{periods from that of the first purchase to that of as_of}}
+
+        Both of these periods count, so that who came this month has been here for one.
+
+        Args:
+            as_of: Last day that the data cover, inclusive.
+            period: ``"day"``, ``"week"``, ``"month"``, ``"quarter"`` or ``"year"``, of the calendar.
+            bands: So many bands of equal numbers of customers, >= 2: the limits are amounts of customers, the smallest
+                below or at which 1, 2, ... of so many equal shares lie; fewer bands where many bring the same.
+            edges: Limits of the bands, in rising order; give either these or ``bands``. A limit belongs to the band
+                below it.
+
+        Returns:
+            A frame of the kind that came in, one row a customer, in no particular order: customer, arpu and band, such
+            as ``"2: over 10 to 25"``.
+
+        Raises:
+            InvalidRows: Rows that cannot be used, counted by reason.
+            InvalidValue: The log has no amounts, or neither or both of ``bands`` and ``edges`` are given.
+
+        Examples:
+            >>> import polars as pl
+            >>> from datetime import date
+            >>> frame = pl.DataFrame({
+            ...     "who": ["ann", "bob", "ann"], "day": [date(2026, 1, 5), date(2026, 2, 9), date(2026, 2, 20)],
+            ...     "sum": [30.0, 20.0, 10.0],
+            ... })
+            >>> orders = Transactions(frame, customer="who", time="day", amount="sum")
+            >>> bands = orders.arpu_bands(as_of="2026-02-28", edges=[20])
+            >>> bands.sort("customer").rows()
+            [('ann', 20.0, '1: up to 20'), ('bob', 20.0, '1: up to 20')]
+            >>> {name: rate.value for name, rate in orders.repeat_purchase_rate(as_of="2026-02-28", by=bands).items()}
+            {'1: up to 20': 0.5}
+
+        References:
+            Farris et al. (2010), *Marketing Metrics*, 2nd ed., chapter 5, for average revenue per user.
+        """
+        return _bands.arpu_bands(self._log, as_of, period, bands, edges)
+
+    def win_back_candidates(
+        self, *, as_of: dt.date | str, lost_after: int | None = None, cycles: float = 3.0, by: Any = None
+    ) -> Any:
+        r"""Lost customers with what they brought, for :func:`retention_metrics.ltv.win_back` to weigh an offer to each.
+
+        .. math:: \text{amount per month} = \frac{\text{amount}}{\text{purchases} \times \text{rhythm}} \times 30.4375
+
+        the money over the days for which the customer came, one gap beyond the last purchase among them. The chance of
+        a return without an offer is that of the gaps of others:
+        ``purchase_gaps(...).ends_within(horizon, after=days_since)``.
+
+        Args:
+            as_of: Last day that the data cover, inclusive.
+            lost_after: As for :meth:`lost`.
+            cycles: As for :meth:`lost`.
+            by: What makes segments: a column of the log, or a frame of customers and segments; ``None``: all as one.
+
+        Returns:
+            A frame of the kind that came in, one row a lost customer, in no particular order, with the columns of
+            :meth:`lost`, and amount (in all) and amount_per_month, which are revenue as far as the log holds revenue.
+
+        Raises:
+            UndefinedMetric: No customer has bought on a second day, so there is no rhythm.
+            InvalidRows: Rows that cannot be used, counted by reason.
+            InvalidValue: The log has no amounts, or no usable row up to ``as_of``, or an argument is out of range.
+
+        References:
+            Stauss & Friege (1999), "Regaining service customers", *Journal of Service Research* 1(4), 347-361.
+        """
+        return _lists.win_back_candidates(self._log, as_of, lost_after, cycles, by)
+
+    @overload
     def status_counts(
-        self, *, as_of: dt.date | str, lost_after: int, at_risk_after: int | None = None
-    ) -> dict[str, int]:
+        self, *, as_of: dt.date | str, lost_after: int, at_risk_after: int | None = None, by: None = None
+    ) -> dict[str, int]: ...
+    @overload
+    def status_counts(
+        self, *, as_of: dt.date | str, lost_after: int, at_risk_after: int | None = None, by: Any
+    ) -> Segments[dict[str, int]]: ...
+    def status_counts(
+        self, *, as_of: dt.date | str, lost_after: int, at_risk_after: int | None = None, by: Any = None
+    ) -> dict[str, int] | Segments[dict[str, int]]:
         """How many customers are active, at risk and lost: :meth:`status`, counted by the engine.
 
         Args:
             as_of: Last day that the data cover, inclusive.
             lost_after: More days than this without a purchase: ``"lost"``.
             at_risk_after: More days than this, but not lost: ``"at_risk"``; ``None`` does without this class.
+            by: What makes segments: a column of the log, or a frame of customers and segments; ``None``: all as one.
 
         Returns:
             Customers by status; they add up to all customers.
@@ -316,15 +582,20 @@ class Transactions:
             Buckinx & Van den Poel (2005), *European Journal of Operational Research* 164(1), 252-268, for
             defection by inactivity.
         """
-        return _status.status_counts(self._log, as_of, lost_after, at_risk_after)
+        return _status.status_counts(self._log, as_of, lost_after, at_risk_after, by)
 
-    def repeat_purchase_rate(self, *, as_of: dt.date | str, min_age: int = 0) -> Rate:
+    @overload
+    def repeat_purchase_rate(self, *, as_of: dt.date | str, min_age: int = 0, by: None = None) -> Rate: ...
+    @overload
+    def repeat_purchase_rate(self, *, as_of: dt.date | str, min_age: int = 0, by: Any) -> Segments[Rate]: ...
+    def repeat_purchase_rate(self, *, as_of: dt.date | str, min_age: int = 0, by: Any = None) -> Rate | Segments[Rate]:
         """Share of the customers who bought on at least two days.
 
         Args:
             as_of: Last day that the data cover, inclusive.
             min_age: Leave out customers whose first purchase is fewer days ago than this, who have hardly
                 had time to return.
+            by: What makes segments: a column of the log, or a frame of customers and segments; ``None``: all as one.
 
         Returns:
             A :class:`~retention_metrics.Rate` with counts and Wilson interval.
@@ -337,9 +608,13 @@ class Transactions:
         References:
             Wilson (1927), *Journal of the American Statistical Association* 22, 209-212, for the interval.
         """
-        return _flow.repeat_purchase_rate(self._log, as_of, min_age)
+        return _flow.repeat_purchase_rate(self._log, as_of, min_age, by)
 
-    def purchase_gaps(self, *, as_of: dt.date | str) -> SurvivalCurve:
+    @overload
+    def purchase_gaps(self, *, as_of: dt.date | str, by: None = None) -> SurvivalCurve: ...
+    @overload
+    def purchase_gaps(self, *, as_of: dt.date | str, by: Any) -> Segments[SurvivalCurve]: ...
+    def purchase_gaps(self, *, as_of: dt.date | str, by: Any = None) -> SurvivalCurve | Segments[SurvivalCurve]:
         """How many days customers take from one purchase to the next, as a survival curve.
 
         A gap is closed when another purchase followed; the gap since a customer's last purchase is open and counts
@@ -347,6 +622,7 @@ class Transactions:
 
         Args:
             as_of: Last day that the data cover, inclusive.
+            by: What makes segments: a column of the log, or a frame of customers and segments; ``None``: all as one.
 
         Returns:
             A :class:`~retention_metrics.survival.SurvivalCurve` of days: ``.at(30)`` is the share of purchases that no
@@ -360,13 +636,18 @@ class Transactions:
         References:
             Kaplan & Meier (1958), *Journal of the American Statistical Association* 53, 457-481.
         """
-        return _flow.purchase_gaps(self._log, as_of)
+        return _flow.purchase_gaps(self._log, as_of, by)
 
-    def purchase_cycle(self, *, as_of: dt.date | str) -> PurchaseCycle:
+    @overload
+    def purchase_cycle(self, *, as_of: dt.date | str, by: None = None) -> PurchaseCycle: ...
+    @overload
+    def purchase_cycle(self, *, as_of: dt.date | str, by: Any) -> Segments[PurchaseCycle]: ...
+    def purchase_cycle(self, *, as_of: dt.date | str, by: Any = None) -> PurchaseCycle | Segments[PurchaseCycle]:
         """How many days customers take from one purchase to the next, open gaps counted as open.
 
         Args:
             as_of: Last day that the data cover, inclusive.
+            by: What makes segments: a column of the log, or a frame of customers and segments; ``None``: all as one.
 
         Returns:
             A :class:`~retention_metrics.churn.PurchaseCycle`.
@@ -379,15 +660,42 @@ class Transactions:
         References:
             Kaplan & Meier (1958), *Journal of the American Statistical Association* 53, 457-481.
         """
-        return _flow.purchase_cycle(self._log, as_of)
+        return _flow.purchase_cycle(self._log, as_of, by)
 
-    def retention_by_period(self, *, period: Period = "month", as_of: dt.date | str, lost_after: int) -> CustomerFlow:
+    @overload
+    def retention_by_period(
+        self,
+        *,
+        period: Period = "month",
+        as_of: dt.date | str,
+        lost_after: int,
+        dated: Dated = "cut_off",
+        by: None = None,
+    ) -> CustomerFlow: ...
+    @overload
+    def retention_by_period(
+        self, *, period: Period = "month", as_of: dt.date | str, lost_after: int, dated: Dated = "cut_off", by: Any
+    ) -> Segments[CustomerFlow]: ...
+    def retention_by_period(
+        self,
+        *,
+        period: Period = "month",
+        as_of: dt.date | str,
+        lost_after: int,
+        dated: Dated = "cut_off",
+        by: Any = None,
+    ) -> CustomerFlow | Segments[CustomerFlow]:
         """The customer base from period to period: who was there, came, returned, was lost.
 
         Args:
             period: ``"day"``, ``"week"``, ``"month"``, ``"quarter"`` or ``"year"``, of the calendar.
             as_of: Last day that the data cover, inclusive.
-            lost_after: More days than this without a purchase: the customer is lost on the day after.
+            lost_after: More days than this without a purchase: the customer is lost. Fewer than three purchase cycles
+                are warned of.
+            dated: The day to book a loss to: ``"cut_off"``, the first day past the limit; ``"last_purchase"``, so that
+                the last ``lost_after`` days are provisional; or ``"detection"``, the close of the period, so that who
+                comes back before it was never lost.
+            by: What makes segments: a column of the log, or a frame of customers and segments; ``None``: all as one.
 
         Returns:
             A :class:`~retention_metrics.churn.CustomerFlow`, from the period of the first purchase in the log to
@@ -400,4 +708,4 @@ class Transactions:
         References:
             Farris et al. (2010), *Marketing Metrics*, 2nd ed., chapter 5.
         """
-        return _flow.retention_by_period(self._log, period, as_of, lost_after)
+        return _flow.retention_by_period(self._log, period, as_of, lost_after, dated, by)

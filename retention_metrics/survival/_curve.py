@@ -10,8 +10,10 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from retention_metrics._checks import (
+    aligned,
     at_least,
     choice,
+    divide,
     fraction,
     freeze,
     refuse_undefined,
@@ -124,6 +126,45 @@ class SurvivalCurve:
         steps = np.concatenate([[1.0], self.survival])
         values = steps[np.searchsorted(self.times, when, side="right")]
         return float(values) if isinstance(when, float) else np.where(unknown, np.nan, values)
+
+    @overload
+    def ends_within(self, horizon: Scalar, *, after: Scalar, undefined: Undefined = "raise") -> float: ...
+    @overload
+    def ends_within(self, horizon: Numbers, *, after: Numbers, undefined: Undefined = "raise") -> FloatArray: ...
+    def ends_within(self, horizon: Numbers, *, after: Numbers, undefined: Undefined = "raise") -> float | FloatArray:
+        r"""Share of those still there after a time who leave within the horizon that follows.
+
+        .. math:: 1 - S(t + h) / S(t)
+
+        On the gaps between purchases: the chance that somebody who has been away for so long returns in time.
+
+        Args:
+            horizon: Length of the time that follows, >= 0, in the unit of the durations.
+            after: Time or times already past, >= 0.
+            undefined: ``"nan"`` gives NaN where an array has an undefined cell, instead of an error.
+
+        Returns:
+            A fraction: a float for two numbers, otherwise an array of the broadcast shape.
+
+        Raises:
+            UndefinedMetric: Nobody was there after that time, or was observed for so long.
+            InvalidValue: A time is negative or not finite.
+
+        Examples:
+            >>> curve = kaplan_meier([2, 3, 3, 5, 8], observed=[True, True, False, True, False])
+            >>> curve.ends_within(3, after=2)
+            0.625
+
+        References:
+            Klein & Moeschberger (2003), *Survival Analysis*, 2nd ed., section 4.2.
+        """
+        length, past = at_least(0, horizon=horizon), at_least(0, after=after)
+        aligned(horizon=length, after=past)
+        there, later = self.at(past, undefined=undefined), self.at(past + length, undefined=undefined)
+        left: float | FloatArray = divide(
+            there - later, there, metric="ends_within", reason="nobody is there after that time", undefined=undefined
+        )
+        return left
 
     def quantile(self, q: float) -> float:
         """First time by which a share ``q`` of the customers has left.

@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from retention_metrics._stats import two_sided_p
 from retention_metrics._typing import BoolArray
-from retention_metrics.errors import InvalidValue, UndefinedMetric
+from retention_metrics.errors import InvalidType, InvalidValue, UndefinedMetric
 from retention_metrics.survival._curve import SurvivalCurve, ThinRiskSetWarning, kaplan_meier
 from retention_metrics.survival._hazard import HazardTable, edges_of
 from retention_metrics.survival._spells import Spells, read_spells
@@ -103,12 +103,13 @@ def tenure_effect(
     is left of the trend there.
 
     Args:
-        durations: As for :func:`kaplan_meier`.
+        durations: As for :func:`kaplan_meier`; or a :class:`SurvivalCurve`, such as ``logs.Subscriptions.lifetimes``.
         observed: As for :func:`kaplan_meier`.
         entry: As for :func:`kaplan_meier`.
         weights: As for :func:`kaplan_meier`.
         bins: Edges of the stretches of tenure, ascending; at least two stretches.
-        groups: A label for each customer (plan, channel, segment), or ``None``.
+        groups: A label for each customer (plan, channel, segment), or ``None``; beside a curve, one curve for each
+            group by its name, such as ``lifetimes(by="plan")``.
 
     Returns:
         A :class:`TenureEffect`, with the answer in plain words.
@@ -131,11 +132,18 @@ def tenure_effect(
     edges = edges_of(bins)
     if edges.size < 3:
         raise InvalidValue("bins must have at least three edges: a trend needs two stretches")
-    curve = kaplan_meier(durations, observed, entry, weights)
+    told = isinstance(durations, SurvivalCurve)
+    if told and not (observed is None and entry is None and weights is None):
+        raise InvalidValue("a curve already holds observed, entry and weights; leave them out")
+    if groups is not None and told != isinstance(groups, Mapping):
+        raise InvalidType("groups must be curves by name beside a curve, and labels beside durations")
+    curve = durations if told else kaplan_meier(durations, observed, entry, weights)
     table = curve.hazard(edges.tolist())
     pooled = _trend([table])
     within = None
-    if groups is not None:
+    if told and groups is not None:
+        within = _trend([curve.hazard(edges.tolist()) for curve in groups.values()])
+    elif groups is not None:
         labels = np.asarray(groups)
         spells = read_spells(durations, observed, entry, weights)
         if labels.shape != spells.durations.shape:

@@ -8,8 +8,6 @@ from retention_metrics._checks import at_least, single
 from retention_metrics._stats import Bounds
 from retention_metrics.errors import UndefinedMetric
 
-__all__ = ["EarnedGrowth", "earned_growth"]
-
 _ROUNDING = 1e-12  # growth of sums of cents that is none
 
 
