@@ -495,3 +495,17 @@ def test_a_flow_is_a_table():
     assert isinstance(frame.to_native(), pd.DataFrame)
     assert frame["period"].to_list()[-1] == "2024-06"
     assert len(str(flow).splitlines()) == len(flow.periods) + 1
+
+
+def test_several_currencies_are_not_added_up(engine):
+    at = dt.datetime.fromisoformat
+    table = {"who": ["ann", "bob", "cleo"], "since": [at("2026-01-05")] * 3, "paid": [10.0, 20.0, 30.0]}
+    until = pa.nulls(3, pa.timestamp("us"))
+    mixed = engine.frame(**table, until=until, money=pa.array(["EUR", "USD", "EUR"]))
+    names = NAMES | {"currency": "money"}
+    with pytest.raises(
+        InvalidValue, match=r"in several currencies: EUR \(2 rows\), USD \(1 rows\); convert them to one"
+    ):
+        Subscriptions(mixed, **names).movements(as_of="2026-01-31")
+    alike = engine.frame(**table, until=until, money=pa.array(["EUR"] * 3))
+    assert Subscriptions(alike, **names).movements(as_of="2026-01-31").new.tolist() == [60]

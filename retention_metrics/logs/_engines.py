@@ -119,6 +119,8 @@ class Clock:
         zone: Time zone to convert to before reading the calendar, or ``None`` when the column can be read as is.
         kind: ``"date"``, ``"local"`` for timestamps that can be compared with local times, or ``"other"``.
         week_start: The weekday that opens a week.
+        dates: How the engine turns a date into a number: ``"cast"``, ``"subtract"``, or ``None`` where it is worked out
+            from the year.
         day_start: Hour at which a day opens; what happens before it belongs to the day before.
     """
 
@@ -126,6 +128,7 @@ class Clock:
     zone: str | None
     kind: Literal["date", "local", "other"]
     week_start: Weekday
+    dates: Literal["cast", "subtract"] | None = None
     day_start: int = 0
 
     def _local(self) -> nw.Expr:
@@ -144,6 +147,11 @@ class Clock:
         return self._calendar_day() - (self._local().dt.hour() < self.day_start).cast(nw.Int32)
 
     def _calendar_day(self) -> nw.Expr:
+        epoch = dt.date(1970, 1, 1)
+        if self.dates == "cast":
+            return self._local().dt.date().cast(nw.Int32) + epoch.toordinal()
+        if self.dates == "subtract":
+            return (self._local().cast(nw.Date) - nw.lit(epoch)).cast(nw.Int32) + epoch.toordinal()
         years = self._local().dt.year() - 1
         leaps = years // 4 - years // 100 + years // 400
         return years * 365 + leaps + self._local().dt.ordinal_day()
@@ -181,15 +189,18 @@ def make_clock(frame: Frame, column: str, *, tz: str | None, week_start: Weekday
     dtype = frame.collect_schema()[column]
     zone = None if dtype == nw.Date else _zone_of(frame, column, dtype)
     implementation = frame.implementation
+    dates: Literal["cast", "subtract"] | None = None
+    if implementation.is_polars() or implementation.is_duckdb():
+        dates = "cast" if implementation.is_polars() else "subtract"
     if zone is None:
         if tz is not None:
             raise InvalidValue(
                 f"tz is {tz!r}, but time column {column!r} has no time zone: its times are taken as local; leave tz out"
             )
         if dtype == nw.Date:
-            return Clock(column, None, "date", week_start)
+            return Clock(column, None, "date", week_start, dates)
         # Spark would shift a literal by the zone of the Python process.
-        return Clock(column, None, "other" if implementation.is_spark_like() else "local", week_start)
+        return Clock(column, None, "other" if implementation.is_spark_like() else "local", week_start, dates)
     if tz is None:
         raise InvalidValue(
             f"time column {column!r} has the time zone {zone}, so the day of an event depends on where the business "
@@ -197,14 +208,14 @@ def make_clock(frame: Frame, column: str, *, tz: str | None, week_start: Weekday
         )
     time_zone(tz=tz)
     if not (implementation.is_duckdb() or implementation.is_spark_like()):
-        return Clock(column, tz, "other", week_start)
+        return Clock(column, tz, "other", week_start, dates)
     # Both read the calendar in the zone of the session and cannot convert to another one.
     if not _same_zone(zone, tz):
         raise InvalidValue(
             f"tz is {tz!r}, but this {implementation.name} session reads timestamps in {zone!r}; "
             "set the session's time zone to the same zone before the frame is made"
         )
-    return Clock(column, None, "other", week_start)
+    return Clock(column, None, "other", week_start, dates)
 
 
 def with_known_zone(frame: Frame, column: str) -> Frame:

@@ -52,9 +52,13 @@ def movements(
     if not log.paid:
         raise InvalidValue("the log has no amounts; name their column with amount=")
     log = replace(log, unusable=log.unusable | {"negative amount": log.carried["amount"] < 0})
+    if "currency" in log.columns:
+        log = replace(log, carried=log.carried | {"currency": nw.col(log.columns["currency"])})
     if mode == "snapshot":
         log = replace(log, carried=log.carried | {"came": log.clock.period(period)})
     rows = usable_rows(with_segment(log, by), as_of=as_of, period="day")
+    if "currency" in log.columns:
+        _refuse_several(rows.frame)
     rule = _Rule(period, rows.until, log.clock.week_start, mode, window, rows.excluded)
     group = group_of(by)
     moves = joined(_moves(_changes(rows.frame, rule), rule), log, rows, by)
@@ -70,6 +74,16 @@ def movements(
     if not indices:
         raise InvalidValue(f"no {period} opens from since {since} to as_of {rule.until}")
     return by_segment(by, parts, lambda part: _flow(part, indices, rule))
+
+
+def _refuse_several(rows: Frame) -> None:
+    found = to_parts(rows.group_by("currency").agg(nw.len().alias("rows")), ["currency"])
+    if len(found) > 1:
+        shown = ", ".join(f"{name or 'none'} ({int(part['rows'][0]):,} rows)" for name, part in found.items())
+        raise InvalidValue(
+            f"the amounts are in several currencies: {shown}; convert them to one at a constant rate first, and give "
+            "revaluation as a term of its own (revenue.movements)"
+        )
 
 
 def _changes(rows: Frame, rule: _Rule) -> Frame:

@@ -36,7 +36,8 @@ class Subscriptions:
         start: Column of the first day: dates or timestamps.
         end: Column of the day on which it no longer runs; missing while it runs on.
         end_included: Whether the end is the last day on which it runs, as in contracts "from 1 to 31 January".
-        amount: Column of the money per term, or ``None``.
+        amount: Column of the money, per month where :meth:`movements` is asked for, or ``None``.
+        currency: Column of the currency of the amount, or ``None``: sums over several currencies are refused.
         plan: Column of the plan, or ``None``.
         frozen: Column that says which subscriptions are frozen (true and false, or 1 and 0), or ``None``.
         tz: Time zone of the business, for timestamps that carry a zone.
@@ -74,6 +75,7 @@ class Subscriptions:
         start: str,
         end: str,
         amount: str | None = None,
+        currency: str | None = None,
         plan: str | None = None,
         frozen: str | None = None,
         end_included: bool = False,
@@ -85,7 +87,7 @@ class Subscriptions:
             frame,
             customer=customer,
             time=start,
-            roles={"end": end, "amount": amount, "plan": plan, "frozen": frozen},
+            roles={"end": end, "amount": amount, "currency": currency, "plan": plan, "frozen": frozen},
             tz=tz,
             week_start=week_start,
             on_invalid=on_invalid,
