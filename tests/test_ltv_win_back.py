@@ -376,3 +376,13 @@ def test_text_is_no_number(name):
         win_back(**GYM | {name: "5"})
     with pytest.raises(RetentionMetricsError):
         win_back(**GYM | {name: [0.1, True]})
+
+
+def test_a_list_keeps_the_ids_of_its_customers():
+    terms = {"return_with": [0.3, 0.6], "return_without": 0.1, "margin": 20, "churn": 0.1, "fault": "theirs"}
+    ranking = win_back(**terms, cost_to_serve=0, offer_per_contact=1, customers=pl.Series(["ann", "bob"]))
+    assert ranking.to_dict()["customer"] == ["bob", "ann"]
+    assert "bob" in str(ranking)
+    assert win_back(**terms, cost_to_serve=0, offer_per_contact=1).to_dict()["customer"] == [1, 0]
+    with pytest.raises(InvalidValue, match="customers must be one id for each of 2 offers, got 1"):
+        win_back(**terms, cost_to_serve=0, customers=["ann"])

@@ -319,7 +319,7 @@ class Subscriptions:
                 it: it is no loss, since nobody knows yet whether it will be renewed.
             mode: ``"snapshot"`` compares the amounts in force when periods close: who comes and goes in between is not
                 seen (as with ProfitWell), and later is one who comes back. ``"event"`` adds up every change from day to
-                day (as with Maxio and Chargebee): the same net, with more gains and more losses; what ends and begins
+                day (as with Maxio): the same net, with more gains and more losses; what ends and begins
                 on one day nets.
             reactivation_window: Days without a subscription after which a return is new: 90 is Maxio's rule, 0 makes
                 every return new, and ``None`` makes it a reactivation however late, as with ProfitWell and ChartMogul.

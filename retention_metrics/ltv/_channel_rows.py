@@ -82,7 +82,8 @@ class ChannelRow(BaseModel):
         """What the row says, in plain words, with the wrong comparison beside the right one."""
         sure = f"{100 * self.level:g} % confidence"
         if self.cac is None or self.interval is None:
-            worth = "" if self.ltv is None else f", who would bring {self.ltv:,.2f}: {_SAID[self.verdict]}"
+            said = "too little spent to tell" if self.verdict == "unsure" else _SAID[self.verdict]
+            worth = "" if self.ltv is None else f", who would bring {self.ltv:,.2f}: {said}"
             if self.at_least is None:
                 return "nothing was spent and nobody came"
             return f"nobody came; at least {_rounded_down(self.at_least)} a customer with {sure}{worth}"

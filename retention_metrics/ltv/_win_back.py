@@ -1,5 +1,6 @@
 """Lost customers: whom to win back, what the offer may cost, and whom to let go."""
 
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, TypeAlias, overload
 
@@ -95,6 +96,7 @@ class WinBackRanking:
         largest_offer_per_contact: The most that a gift may cost; NaN when even a free one loses.
         largest_offer_per_return: The most that a discount on return may cost; NaN as well when nobody returns.
         order: Positions of the customers, the most valuable first; equals keep their order, undefined ones come last.
+        customers: Ids of the customers, or ``None`` when none were given: tables then name their positions.
     """
 
     value: FloatArray
@@ -108,19 +110,21 @@ class WinBackRanking:
     largest_offer_per_contact: FloatArray
     largest_offer_per_return: FloatArray
     order: IntArray
+    customers: tuple[Hashable, ...] | None = None
 
     def __post_init__(self) -> None:
         """Make the arrays read-only."""
-        freeze(self, *self.__slots__)
+        freeze(self, *(name for name in self.__slots__ if name != "customers"))
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain lists by name, one element a customer, the most valuable first; ``customer`` is the position given."""
+        """Plain lists by name, one element a customer, the most valuable first; ``customer`` is the id or the position."""
         by_rank = self.order
+        ids = by_rank.tolist() if self.customers is None else [self.customers[place] for place in by_rank.tolist()]
         known = ~np.isnan(self.value)
         verdict = _with_none(np.where(self.win_back, "win back", "let go"), known)
         table: dict[str, Any] = {
             "rank": list(range(1, by_rank.size + 1)),
-            "customer": by_rank.tolist(),
+            "customer": ids,
             "verdict": verdict[by_rank].tolist(),
             "reason": self.reason[by_rank].tolist(),
         }
@@ -151,7 +155,8 @@ class WinBackRanking:
         for rank, customer in enumerate(self.order[:_SHOWN].tolist(), start=1):
             value = self.value[customer]
             shown = "-" if np.isnan(value) else f"{value:,.2f}"
-            lines.append(f"{rank:>4} {customer:>9} {shown:>12}  {self.reason[customer]}")
+            name = customer if self.customers is None else self.customers[customer]
+            lines.append(f"{rank:>4} {name!s:>9} {shown:>12}  {self.reason[customer]}")
         if self.order.size > _SHOWN:
             lines.append(f"... and {self.order.size - _SHOWN:,} more")
         return "\n".join(lines)
@@ -191,6 +196,7 @@ def win_back(
     cost_to_serve: Numbers | None = None,
     word_of_mouth_returned: Numbers = 0,
     word_of_mouth_away: Numbers = 0,
+    customers: Iterable[Hashable] | None = None,
     undefined: Undefined = "raise",
 ) -> WinBackRanking: ...
 def win_back(
@@ -208,6 +214,7 @@ def win_back(
     cost_to_serve: Numbers | None = None,
     word_of_mouth_returned: Numbers = 0,
     word_of_mouth_away: Numbers = 0,
+    customers: Iterable[Hashable] | None = None,
     undefined: Undefined = "raise",
 ) -> WinBack | WinBackRanking:
     r"""Whether to win a lost customer back or let them go: what an offer is worth, and what it may cost.
@@ -260,6 +267,7 @@ def win_back(
         cost_to_serve: Money per period beyond the variable costs that a customer takes who wears out the staff, >= 0.
         word_of_mouth_returned: Money that the recommendations of a returned customer bring; negative if they warn.
         word_of_mouth_away: Money that the word of one who stays away brings; negative for the angry, who warn others.
+        customers: Ids for the tables of a list, one a customer, such as the column of a frame.
         undefined: ``"nan"`` gives NaN where an array has churn 0 and no horizon, instead of an error.
 
     Returns:
@@ -350,9 +358,12 @@ def win_back(
         offers = _weigh(*(np.broadcast_to(np.asarray(term, dtype=np.float64), shape or (1,)) for term in terms))
     beyond = ~np.isfinite(offers.value) & ~np.isnan(lifetime)
     refuse_if(beyond if shape else bool(beyond[0]), "the value is beyond the largest float")
+    ids = None if customers is None else tuple(customers)
+    if ids is not None and (len(ids),) != shape:
+        raise InvalidValue(f"customers must be one id for each of {shape[0] if shape else 1} offers, got {len(ids)}")
     if shape:
         order = np.argsort(-offers.value, kind="stable")
-        return WinBackRanking(**offers._asdict(), win_back=offers.value > 0, order=order)
+        return WinBackRanking(**offers._asdict(), win_back=offers.value > 0, order=order, customers=ids)
     # Without a shape every argument is one number.
     details = _details(
         offers, ours=bool(ours), owed=float(owed), effort=float(effort), uplift=float(with_offer - without)

@@ -80,7 +80,7 @@ def definitions(
 
     Vendors differ in whether contraction is churn, and in whether customers who came back make up for losses. They
     also differ, which these sums do not show, in the movements they see: ProfitWell leaves out who came and went
-    within a month, Maxio and Chargebee count them as new and as churn; a return after more than 90 days is new to
+    within a month, Maxio counts them as new and as churn; a return after more than 90 days is new to
     Maxio and a reactivation to ProfitWell. ``logs.Subscriptions.movements`` offers those choices by name.
 
     Args:
@@ -118,7 +118,7 @@ def definitions(
 
     References:
         ChartMogul, *Metric: MRR Churn Rate*; Baremetrics, *Net Revenue Retention* and *Quick Ratio*; Tidemill, *Metric
-        definitions*; Paddle, *ProfitWell vs. Maxio* and *vs. Chargebee*, for the movements that count.
+        definitions*; Paddle, *ProfitWell vs. Maxio*, for the movements that count.
     """
     amounts = checked(
         start=start, new=new, expansion=expansion, contraction=contraction, churn=churn, reactivation=reactivation
