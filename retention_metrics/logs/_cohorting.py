@@ -79,9 +79,10 @@ def cohorts(
             pairs = pairs.filter(nw.col("age") >= 0)
         if spans is not None:
             pairs = _in_brackets(pairs, spans, group, sums)
-        pairs = pairs.with_columns(counted=(nw.col("events") >= enough).cast(nw.Int64))
-        money = [nw.col("amount").sum()] if revenue else []
-        counts = [nw.len().alias("customers"), nw.col("counted").sum(), *money]
+        counts = [nw.len().alias("customers"), *([nw.col("amount").sum()] if revenue else [])]
+        if enough > 1:
+            pairs = pairs.with_columns(counted=(nw.col("events") >= enough).cast(nw.Int64))
+            counts.append(nw.col("counted").sum())
         cells = pairs.group_by(*group, "cohort", "age").agg(*counts)
     else:
         cells = _on_or_after(activity, members, enough, group)
@@ -218,7 +219,7 @@ def _grid(
     row, age = found["cohort"] - opened, found["age"]
     grid = np.zeros(shape)
     if counting == "on":
-        grid[row, age] = found["counted"]
+        grid[row, age] = found.get("counted", found["customers"])
         founding = age == 0
         where, customers = row[founding], found["customers"][founding]
     else:
