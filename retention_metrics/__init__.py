@@ -1,6 +1,6 @@
-"""Customer economics: NPS, retention, cohorts, lifetime value, acquisition cost and growth."""
+"""Customer economics: NPS, retention, cohorts, lifetime value, acquisition cost, growth and prepaid packages."""
 
-from retention_metrics import churn, cohorts, errors, growth, logs, ltv, nps, report, revenue, survival
+from retention_metrics import churn, cohorts, errors, growth, logs, ltv, nps, prepaid, report, revenue, survival
 from retention_metrics._stats import Bounds, Interval, Intervals, Rate
 from retention_metrics.errors import RetentionMetricsError, RetentionMetricsWarning, UndefinedMetric
 
@@ -22,6 +22,7 @@ __all__ = [
     "logs",
     "ltv",
     "nps",
+    "prepaid",
     "report",
     "revenue",
     "survival",

@@ -14,7 +14,7 @@ import pytest
 import retention_metrics
 from retention_metrics import Bounds, Interval, Intervals, Rate
 from retention_metrics.cohorts import CohortTable
-from retention_metrics.logs import Responses, Subscriptions, Transactions
+from retention_metrics.logs import PrepaidEvents, Responses, Subscriptions, Transactions
 
 DOCS = Path(__file__).parents[1] / "docs"
 MODULES = sorted(
@@ -58,7 +58,7 @@ def directive(text: str, kind: str, target: str) -> dict[str, str]:
     return dict(re.findall(r"^   :([\w-]+): ?(.*)$", found[1], flags=re.MULTILINE))
 
 
-@pytest.mark.parametrize("name", ["churn", "cohorts", "growth", "ltv", "nps", "revenue", "survival"])
+@pytest.mark.parametrize("name", ["churn", "cohorts", "growth", "ltv", "nps", "prepaid", "revenue", "survival"])
 def test_every_public_function_has_a_row(name):
     module = module_of(name)
     functions = [each for each in module.__all__ if inspect.isfunction(getattr(module, each))]
@@ -69,7 +69,13 @@ def test_every_public_function_has_a_row(name):
 
 @pytest.mark.parametrize(
     ("module", "cls"),
-    [("logs", Transactions), ("logs", Responses), ("logs", Subscriptions), ("cohorts", CohortTable)],
+    [
+        ("logs", Transactions),
+        ("logs", Responses),
+        ("logs", Subscriptions),
+        ("logs", PrepaidEvents),
+        ("cohorts", CohortTable),
+    ],
 )
 def test_every_public_method_has_a_row(module, cls):
     path = f"retention_metrics.{module}.{cls.__name__}"

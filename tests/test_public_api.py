@@ -16,8 +16,8 @@ import retention_metrics as rm
 
 PACKAGE = Path(rm.__file__).parent
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("churn", "cohorts", "growth", "logs", "ltv", "nps", "revenue", "survival")
-MODULES = ("churn", "cohorts", "errors", "growth", "logs", "ltv", "nps", "report", "revenue", "survival")
+PACKAGES = ("churn", "cohorts", "growth", "logs", "ltv", "nps", "prepaid", "revenue", "survival")
+MODULES = ("churn", "cohorts", "errors", "growth", "logs", "ltv", "nps", "prepaid", "report", "revenue", "survival")
 
 NAMES = {
     "churn": [
@@ -80,7 +80,7 @@ NAMES = {
         "steady_state",
         "viral_users",
     ],
-    "logs": ["LogSummary", "Responses", "Segments", "Subscriptions", "Transactions"],
+    "logs": ["LogSummary", "PrepaidEvents", "Responses", "Segments", "Subscriptions", "Transactions"],
     "ltv": [
         "AcquisitionCosts",
         "ChannelComparison",
@@ -157,6 +157,30 @@ NAMES = {
         "score",
         "top_box",
     ],
+    "prepaid": [
+        "KINDS",
+        "Audit",
+        "AuditCheck",
+        "Dormant",
+        "Expiring",
+        "InvalidEvents",
+        "Issue",
+        "Ledger",
+        "OnExpiry",
+        "PackagePlan",
+        "PackageTable",
+        "PolicyComparison",
+        "PolicyRow",
+        "PrepaidEvent",
+        "Proportional",
+        "RefundPolicy",
+        "Remote",
+        "RollForward",
+        "compare_policies",
+        "revenue_to_date",
+        "session_shares",
+        "to_minor",
+    ],
     "report": ["Report", "build"],
     "revenue": [
         "DefinedRate",
@@ -194,6 +218,7 @@ NAMES = {
     ],
 }
 QUESTIONS = {
+    "PrepaidEvents": ["ledger"],
     "Responses": ["follow_up", "integrity", "score", "trend"],
     "Subscriptions": ["lifetimes", "lost", "movements", "renewal_rate", "renewals_due", "retention_by_period"],
     "Transactions": [
@@ -221,7 +246,7 @@ FLOORS = (
     {"__main__"},
     {"report", "_demo", "_files"},
     {"logs"},
-    {"growth", "ltv", "nps", "revenue"},
+    {"growth", "ltv", "nps", "prepaid", "revenue"},
     {"churn", "cohorts"},
     {"survival"},
     {"_frames", "_stats", "_periods"},

@@ -114,11 +114,7 @@ def open_log(
     if time in schema:
         opened = with_known_zone(opened, time)
     named = {"customer": customer, "time": time} | {role: name for role, name in roles.items() if name is not None}
-    for role, column in named.items():
-        if column not in schema:
-            near = difflib.get_close_matches(str(column), map(str, schema.names()), n=1, cutoff=0)
-            hint = f"; the nearest is {near[0]!r}" if near else ""
-            raise MissingColumn(f"{role} column {column!r} is not in the frame{hint}")
+    refuse_missing(named, schema.names())
     ids = schema[customer]
     if not (ids.is_integer() or ids.is_float() or ids in (nw.String, nw.Categorical, nw.Enum)):
         raise InvalidType(f"customer column {customer!r} holds {ids}; ids must be strings or integers")
@@ -136,6 +132,15 @@ def open_log(
         floating_ids=ids.is_float(),
         on_invalid=on_invalid,
     )
+
+
+def refuse_missing(named: Mapping[str, str], columns: list[str]) -> None:
+    """Refuse a column that the frame does not have, with the nearest that it has."""
+    for role, column in named.items():
+        if column not in columns:
+            near = difflib.get_close_matches(str(column), map(str, columns), n=1, cutoff=0)
+            hint = f"; the nearest is {near[0]!r}" if near else ""
+            raise MissingColumn(f"{role} column {column!r} is not in the frame{hint}")
 
 
 def with_numbers(log: Log, role: str) -> Log:

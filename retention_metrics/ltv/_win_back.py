@@ -117,7 +117,7 @@ class WinBackRanking:
         freeze(self, *(name for name in self.__slots__ if name != "customers"))
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain lists by name, one element a customer, the most valuable first; ``customer`` is the id or the position."""
+        """Plain lists by name, one element a customer, the best first; ``customer`` is the id, or the position."""
         by_rank = self.order
         ids = by_rank.tolist() if self.customers is None else [self.customers[place] for place in by_rank.tolist()]
         known = ~np.isnan(self.value)

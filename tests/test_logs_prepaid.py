@@ -1,0 +1,83 @@
+"""The ledger of a log of prepaid packages, on every engine: the ledger of the same events one by one."""
+
+import datetime as dt
+
+import pyarrow as pa
+import pytest
+
+from retention_metrics import prepaid
+from retention_metrics.errors import InvalidType, InvalidValue, MissingColumn
+from retention_metrics.logs import PrepaidEvents
+
+PLANS = [
+    prepaid.PackagePlan(id="ten", price=1_500_000, sessions=10),
+    prepaid.PackagePlan(id="five", price=70_001, sessions=5),
+]
+# kind, day, package, client, plan, money
+EVENTS = [
+    ("sale", "2024-01-10", 1, "ann", "ten", None),
+    ("visit", "2024-01-15", 1, "ann", None, None),
+    ("sale", "2024-02-01", 2, "bob", "five", 30_000),
+    ("instalment", "2024-02-20", 2, None, None, 40_001),
+    ("visit", "2024-02-21", None, "bob", None, None),
+    ("visit", "2024-07-15", 1, "ann", None, None),
+    ("refund", "2024-08-01", 2, "bob", None, None),
+]
+NAMES = {"package": "card", "customer": "client", "plan": "tariff", "amount": "cents"}
+
+
+def frame_of(engine, events=EVENTS):
+    kind, day, card, client, tariff, cents = zip(*events, strict=True)
+    return engine.frame(
+        what=list(kind),
+        at=pa.array([dt.datetime.fromisoformat(each) + dt.timedelta(hours=13) for each in day], pa.timestamp("us")),
+        card=pa.array(card, pa.int64()),
+        client=pa.array(client, pa.string()),
+        tariff=pa.array(tariff, pa.string()),
+        cents=pa.array(cents, pa.int64()),
+    )
+
+
+def one_by_one(events=EVENTS):
+    fields = ("kind", "date", "package", "customer", "plan", "amount")
+    rows = [dict(zip(fields, event, strict=True)) for event in events]
+    known = [{name: value for name, value in row.items() if value is not None} for row in rows]
+    return [row | {"kind": {"sale": "purchase"}.get(row["kind"], row["kind"])} for row in known]
+
+
+def test_the_ledger_of_a_frame_is_that_of_its_events(engine):
+    events = PrepaidEvents(frame_of(engine), kind="what", date="at", kinds={"sale": "purchase"}, **NAMES)
+    found = events.ledger(PLANS, as_of="2024-12-31")
+    expected = prepaid.Ledger.from_events(one_by_one(), PLANS, as_of="2024-12-31")
+    assert found.roll_forward().to_dict() == expected.roll_forward().to_dict()
+    assert found.packages().to_dict() == expected.packages().to_dict()
+    # By hand: eight of ten sessions at 150,000, and nothing of the package that was given back.
+    assert found.liability() == expected.liability() == 8 * 150_000
+    assert found.at("2024-03-31").liability() == 9 * 150_000 + 70_001 - 14_000
+
+
+def test_events_that_cannot_be_booked_are_listed(engine):
+    events = [*EVENTS, ("visit", "2024-09-01", 9, "eve", None, None)]
+    log = PrepaidEvents(frame_of(engine, events), kind="what", date="at", kinds={"sale": "purchase"}, **NAMES)
+    with pytest.raises(prepaid.InvalidEvents):
+        log.ledger(PLANS, as_of="2024-12-31")
+    ledger, issues = log.ledger(PLANS, as_of="2024-12-31", on_error="collect")
+    assert ledger.liability() == 8 * 150_000
+    assert len(issues) == 1
+
+
+def test_what_is_refused(engine):
+    frame = frame_of(engine)
+    with pytest.raises(MissingColumn, match="package column 'cart' is not in the frame; the nearest is 'card'"):
+        PrepaidEvents(frame, kind="what", date="at", package="cart")
+    with pytest.raises(InvalidValue, match="there is no field 'pack' of an event; the fields are amount, "):
+        PrepaidEvents(frame, kind="what", date="at", pack="card")
+    with pytest.raises(InvalidType, match="amount column holds String, not whole numbers"):
+        PrepaidEvents(frame, kind="what", date="at", package="card", customer="client", amount="tariff").ledger(
+            PLANS, as_of="2024-12-31"
+        )
+    halves = engine.frame(what=["sale"], at=[dt.datetime(2024, 1, 1)], card=[1], cents=[10.5])
+    with pytest.raises(InvalidType, match=r"amount must hold whole numbers, got 10.5 in row 0; prepaid.to_minor\(\)"):
+        PrepaidEvents(halves, kind="what", date="at", package="card", amount="cents").ledger(PLANS, as_of="2024-12-31")
+    with pytest.raises(InvalidValue, match="day_start must be a whole hour from 0 to 23, got 25"):
+        PrepaidEvents(frame, kind="what", date="at", day_start=25)
