@@ -195,7 +195,7 @@ def _in_brackets(pairs: Frame, brackets: Brackets, group: list[str], sums: list[
 def _on_or_after(activity: Frame, members: Frame, enough: int, group: list[str]) -> Frame:
     """Customers by cohort and by the last age from which on they have events enough.
 
-    Members who never have enough, or only before the cohort, are counted one age before it.
+    Members who never have enough, or only before the cohort, are counted at an age below 0.
     """
     if enough > 1:
         later = activity.select("customer", nw.col("period").alias("later"), nw.col("events").alias("more"))
@@ -205,7 +205,6 @@ def _on_or_after(activity: Frame, members: Frame, enough: int, group: list[str])
     last = activity.group_by("customer").agg(nw.col("period").max())
     pairs = members.join(last, on="customer", how="left")
     pairs = pairs.with_columns(age=nw.col("period").fill_null(0) - nw.col("cohort"))
-    pairs = pairs.with_columns(age=nw.max_horizontal(nw.col("age"), nw.lit(-1)))
     return pairs.group_by(*group, "cohort", "age").agg(nw.len().alias("customers"))
 
 
