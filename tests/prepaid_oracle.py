@@ -156,7 +156,7 @@ class Oracle:
                 continue
             rows.append(event)
         once, seen, sold = [], {}, set()
-        rows.sort(key=lambda e: (e["posted"], e.get("seq", 0), RANK[e["kind"]], str(e.get("id")), e["row"]))
+        rows.sort(key=lambda e: (e["posted"], e.get("seq", 0), RANK[e["kind"]], str(e.get("id")), e["date"], e["row"]))
         for event in rows:
             content = {k: v for k, v in event.items() if k not in ("row", "posted", "id")}
             if event.get("id") is not None and event["id"] in seen:

@@ -423,3 +423,14 @@ def test_the_order_of_a_day_and_its_override():
     )
     assert [issue.code for issue in issues] == ["after_refund"]
     assert last(ledger)["refunds_paid"] == 100
+
+
+def test_a_package_may_change_hands_twice_in_a_day():
+    moves = [
+        {"kind": "transfer", "date": "2024-01-10", "package": "p", "to": to, "id": number}
+        for number, to in ((2, "cleo"), (1, "bob"))
+    ]
+    ledger = Ledger.from_events([*moves, bought("2024-01-01", MANICURE)], [MANICURE], as_of="2024-01-31")
+    assert ledger.packages().customer.tolist() == ["cleo"]
+    assert ledger.roll_forward(by="customer").groups == ("ann", "cleo")
+    assert ledger.audit().passed

@@ -389,6 +389,20 @@ def test_a_late_event_does_not_change_a_closed_period():
     assert ledger.roll_forward().sessions_expired.tolist() == [5, -1]
 
 
+def test_a_late_visit_may_fall_into_an_earlier_freeze():
+    freezes = [
+        event("freeze", day, until=until) for day, until in (("2024-01-11", "2024-01-13"), ("2024-01-20", "2024-01-21"))
+    ]
+    for day, refused in (("2024-01-12", True), ("2024-01-15", False), ("2024-01-20", True)):
+        visits = [
+            event("visit", day, recorded="2024-02-03"),
+            {"kind": "visit", "date": day, "customer": "ann", "recorded": "2024-02-03"},
+        ]
+        _, issues = collect([sold(), *freezes, *visits], closed_until="2024-01-31")
+        assert [issue.code for issue in issues] == (["in_freeze", "no_package"] if refused else [])
+        assert not refused or f"from {freezes[day > '2024-01-15']['date']}" in issues[0].reason
+
+
 def test_a_late_event_may_be_refused():
     events = [sold("ending"), event("visit", "2024-01-18", recorded="2024-02-03")]
     with pytest.raises(

@@ -74,6 +74,20 @@ def test_a_visit_that_is_taken_back_is_no_sign():
     assert ledger(sold(1, "ann", TEN), visit, void).dormant(days=0).days_since.tolist() == [181]
 
 
+def test_a_late_unpaid_visit_is_a_sign_of_its_own_day():
+    late = {"kind": "visit", "date": "2024-01-20", "customer": "ann", "plan": "ten", "recorded": "2024-02-10"}
+    priced = TEN.model_copy(update={"list_price": 100})
+    book = Ledger.from_events(
+        [late, sold(1, "ann", TEN, "2024-01-10"), *[event("visit", "2024-01-11", 1)] * 10, sold(2, "ann", MONTH)],
+        [priced, MONTH, GYM],
+        as_of="2024-06-30",
+        unpaid="receivable",
+        closed_until="2024-01-31",
+        grace_days=365,
+    )
+    assert book.dormant(days=0).days_since.tolist() == [162]
+
+
 def test_a_package_that_goes_over_is_a_sign_of_its_new_owner():
     silent = ledger(sold(1, "ann", TEN), event("transfer", "2024-06-20", 1, to="bob")).dormant(days=0)
     assert (silent.customer.tolist(), silent.days_since.tolist()) == (["bob"], [10])

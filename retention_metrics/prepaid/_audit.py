@@ -1,11 +1,9 @@
 """The identities of a book, checked."""
 
-import datetime as dt
-
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from retention_metrics._periods import last_day, period_of
+from retention_metrics._periods import periods_of
 from retention_metrics._typing import BoolArray, IntArray
 from retention_metrics.prepaid._book import Book, package_table, rights_left
 from retention_metrics.prepaid._flows import outstanding, owed
@@ -107,14 +105,13 @@ def _stale(made: Book, liability: IntArray) -> BoolArray:
 
 
 def _broken_chain(made: Book) -> BoolArray:
-    """Months whose movements do not lead from the balance of the day before to that of their last day."""
-    first = period_of(dt.date.fromordinal(made.flows.first_day()), "month")
-    months = range(first, period_of(dt.date.fromordinal(made.as_of), "month") + 1)
-    ends = np.array([last_day(each, "month").toordinal() for each in months])
-    ends[-1] = made.as_of
-    sums, _ = _closing(made, "plan", ends)
-    closing = np.array([made.balances(int(each)).sum() for each in ends])
-    broken: BoolArray = np.cumsum(owed(sums).sum(axis=0)) != closing
+    """Months that do not close with what all days up to their last one leave."""
+    first = made.flows.first_day()
+    days = np.arange(first, made.as_of + 1)
+    months = periods_of(days, "month")
+    ends = days[np.append(months[1:] != months[:-1], True)]
+    daily, monthly = (np.cumsum(owed(_closing(made, "plan", each)[0]).sum(axis=0)) for each in (days, ends))
+    broken: BoolArray = monthly != daily[ends - first]
     return broken
 
 

@@ -30,11 +30,16 @@ def book(
     a look at the order of its visits. Customers with anything else are taken event by event.
     """
     which = _named_packages(columns, packages)
-    day, posted = columns.day, columns.posted
-    if rules.reconcile:
-        day, posted = day.copy(), posted.copy()
-    none = np.full(len(columns), -1)
-    booked = Booked(package=which, good=np.ones(len(columns), bool), day=day, posted=posted, target=none)
+    booked = Booked(
+        package=which,
+        good=np.ones(len(columns), bool),
+        day=columns.day.copy(),
+        posted=columns.posted.copy(),
+        seq=columns.seq.copy() if rules.reconcile else columns.seq,
+        rank=2 * columns.kind,
+        turn=np.broadcast_to(np.int64(0), len(columns)),
+        target=np.full(len(columns), -1),
+    )
     unknown = (columns.package >= 0) & (which < 0)
     if unknown.any():
         problems.refuse(
@@ -151,7 +156,7 @@ def _special(columns: Columns, packages: Packages, booked: Booked) -> BoolArray:
 
 
 def _in_order(columns: Columns, booked: Booked, some: BoolArray) -> Timeline:
-    keys: list[AnyArray] = [booked.package, booked.posted, columns.seq, columns.kind]
+    keys: list[AnyArray] = [booked.package, booked.posted, booked.turn, booked.seq, booked.rank]
     if some.all():
         event = sorted_by(*keys)
     else:

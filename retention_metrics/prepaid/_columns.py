@@ -16,6 +16,7 @@ from retention_metrics.prepaid._problems import Issue
 
 MISSING = np.iinfo(np.int64).min
 KINDS: tuple[Kind, ...] = tuple(NEEDS)
+"""The kinds of event, in the order in which those of a day follow one another."""
 # The order of a day: a new estimate, what was sold, ..., what was given back, and at its end what fell due.
 ESTIMATE = 0
 PURCHASE, OPENING, INSTALMENT, TRANSFER, FREEZE, EXTENSION, VISIT, VOID, REFUND = range(1, 10)

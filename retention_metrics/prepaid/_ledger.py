@@ -26,14 +26,14 @@ from retention_metrics.prepaid._book import (
 )
 from retention_metrics.prepaid._columns import make_columns
 from retention_metrics.prepaid._events import PrepaidEvent
-from retention_metrics.prepaid._flows import outstanding, owed
+from retention_metrics.prepaid._flows import owed
 from retention_metrics.prepaid._money import MOST_MONEY, minor_units
 from retention_metrics.prepaid._packages_table import PackageTable
 from retention_metrics.prepaid._people import Dormant, Expiring, dormant_customers, expiring_packages
 from retention_metrics.prepaid._plan import PackagePlan
 from retention_metrics.prepaid._problems import Issue
 from retention_metrics.prepaid._reading import read_events
-from retention_metrics.prepaid._rolling import AMOUNTS, RollForward
+from retention_metrics.prepaid._rolling import RollForward, roll
 from retention_metrics.prepaid._sequence import Unpaid
 from retention_metrics.prepaid._usable import Dedupe, Late
 
@@ -321,7 +321,8 @@ class Ledger:
 
         Args:
             period: A calendar period.
-            by: ``"plan"``, ``"segment"``, ``"customer"`` or ``"package"`` gives every period a row for each.
+            by: ``"plan"``, ``"segment"``, ``"customer"`` or ``"package"`` gives every period a row for each; the last
+                two make as many rows as there are customers or packages times periods.
             week_start: First day of weeks.
 
         Returns:
@@ -355,25 +356,14 @@ class Ledger:
         ends = np.array([last_day(each, period, week_start).toordinal() for each in periods])
         ends[-1] = made.as_of
         key, groups = made.key(by)
-        sums = made.flows.grid(key, len(groups), ends)
-        asset = _assets(made, by, ends)
-        net = np.cumsum(owed(sums), axis=1)
-        sums |= {
-            "opening": net - owed(sums),
-            "liability": net + asset,
-            "contract_asset": asset,
-            "escheat": np.cumsum(sums["escheat"], axis=1),
-            "sessions_outstanding": np.cumsum(outstanding(sums), axis=1),
-        }
-        there = np.flatnonzero(np.any([each.any(axis=1) for each in sums.values()], axis=0) | (by is None))
-        starts = [first_day(each, period, week_start) for each in periods]
-        return RollForward(
+        return roll(
+            made.flows.grid(key, len(groups), ends),
+            _assets(made, by, ends),
             period=period,
             as_of=self.as_of,
+            starts=[first_day(each, period, week_start) for each in periods],
             by=by,
-            starts=tuple(each for each in starts for _ in there),
-            groups=None if by is None else tuple(groups[each] for _ in starts for each in there),
-            **{name: sums[name][there].T.ravel() for name in AMOUNTS},
+            groups=groups,
         )
 
     def earned_ratio(

@@ -47,6 +47,7 @@ class Packages:
         posted: Day on which the sale counts.
         price: Price, or the unearned value that was taken over.
         sessions: Sessions it holds; 0 for a term.
+        share: Whole units that every session earns, 0 for a term; ``rest`` is what they leave of the price.
         cash: Paid at the sale.
         taken_over: Whether it comes from an older book.
         span_days: Days of validity or term, 0 for none.
@@ -73,6 +74,8 @@ class Packages:
     posted: IntArray
     price: IntArray
     sessions: IntArray
+    share: IntArray
+    rest: IntArray
     cash: IntArray
     taken_over: BoolArray
     term: BoolArray
@@ -128,12 +131,10 @@ class Packages:
 
     def earned(self, which: Any, used: IntArray) -> IntArray:
         """What used sessions have earned; a term earns by the day, not here."""
-        held = np.maximum(self.sessions, 1)
-        each, rest = np.divmod(np.where(self.sessions > 0, self.price, 0), held)
-        even: IntArray = each[which] * used
-        if rest.any():
-            count = held[which]
-            even += (2 * rest[which] * used + count) // (2 * count)
+        even: IntArray = self.share[which] * used
+        if self.rest.any():
+            count = np.maximum(self.sessions[which], 1)
+            even += (2 * self.rest[which] * used + count) // (2 * count)
         return even
 
 
@@ -213,6 +214,8 @@ def _copied(columns: Columns, sale: IntArray, plans: tuple[PackagePlan, ...]) ->
     days = terms([each.validity_days or each.term_days or 0 for each in plans])
     months = terms([each.validity_months or each.term_months or 0 for each in plans])
     part = columns.amount[sale]
+    sessions = np.where(held == MISSING, terms([each.sessions or 0 for each in plans]), held)
+    share, rest = np.divmod(np.where(term, 0, price), np.maximum(sessions, 1))
     return Packages(
         code=columns.package[sale],
         sale=sale,
@@ -222,7 +225,9 @@ def _copied(columns: Columns, sale: IntArray, plans: tuple[PackagePlan, ...]) ->
         day=columns.day[sale],
         posted=columns.posted[sale],
         price=price,
-        sessions=np.where(held == MISSING, terms([each.sessions or 0 for each in plans]), held),
+        sessions=sessions,
+        share=share,
+        rest=rest,
         cash=np.where(part == MISSING, price, part),
         taken_over=opening,
         term=term,

@@ -187,7 +187,7 @@ def _last_signs(made: Book) -> IntArray:
     signs = signs[~void[timeline.event[signs]]]
     np.maximum.at(seen, made.replay.owner[signs], booked.day[timeline.event[signs]])
     came = ~unpaid.settled | (booked.package[unpaid.event] >= 0)
-    np.maximum.at(seen, unpaid.customer[came], unpaid.day[came])
+    np.maximum.at(seen, unpaid.customer[came], made.columns.day[unpaid.event[came]])
     return seen
 
 

@@ -1,7 +1,7 @@
 """The roll-forward: what was collected, earned, given back and is owed, period by period."""
 
 import datetime as dt
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -11,6 +11,7 @@ from retention_metrics._checks import freeze
 from retention_metrics._frames import Backend, columns_to_frame
 from retention_metrics._periods import label
 from retention_metrics._typing import FloatArray, IntArray, Period
+from retention_metrics.prepaid._flows import outstanding, owed
 from retention_metrics.prepaid._text import text_table
 
 
@@ -143,3 +144,36 @@ class RollForward:
 
 
 AMOUNTS = tuple(each.name for each in fields(RollForward))[5:]
+
+
+def roll(
+    sums: dict[str, IntArray],
+    contract_asset: IntArray,
+    *,
+    period: Period,
+    as_of: dt.date,
+    starts: Sequence[dt.date],
+    by: str | None,
+    groups: Sequence[Hashable],
+) -> RollForward:
+    """The roll-forward of movements that are added up by name, each of shape (groups, periods), however that was done.
+
+    Groups in which nothing ever moved are left out.
+    """
+    net, left = np.cumsum(owed(sums), axis=1), np.cumsum(outstanding(sums), axis=1)
+    columns = sums | {
+        "opening": net - owed(sums),
+        "liability": net + contract_asset,
+        "contract_asset": contract_asset,
+        "escheat": np.cumsum(sums["escheat"], axis=1),
+        "sessions_outstanding": left,
+    }
+    some = np.flatnonzero(np.any([each.any(axis=1) for each in columns.values()], axis=0) | (by is None)).tolist()
+    return RollForward(
+        period=period,
+        as_of=as_of,
+        by=by,
+        starts=tuple(each for each in starts for _ in some),
+        groups=None if by is None else tuple(groups[each] for _ in starts for each in some),
+        **{name: columns[name][some].T.ravel() for name in AMOUNTS},
+    )

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from retention_metrics._typing import BoolArray, IntArray
 from retention_metrics.prepaid._columns import (
@@ -60,13 +61,18 @@ class Rules:
 class Booked:
     """What became of the events: the package of each, whether it counts, on which day, and the visit a void takes back.
 
-    ``unpaid`` are visits that no package covered, ``settled`` the days on which some of them were settled, by event.
+    Events of a day are in order of ``turn`` (where they were taken one after another), ``seq``, and ``rank``, which is
+    twice their kind, so that there is room between. ``unpaid`` are visits that no package covered, ``settled`` the days
+    on which some of them were settled, by event.
     """
 
     package: IntArray
     good: BoolArray
     day: IntArray
     posted: IntArray
+    seq: IntArray
+    rank: NDArray[np.int8]
+    turn: IntArray
     target: IntArray
     unpaid: list[int] = field(default_factory=list)
     settled: dict[int, int] = field(default_factory=dict)
@@ -98,6 +104,7 @@ class Sequence:
         self.frozen = np.zeros(size, np.int64)
         self.frozen_from = np.full(size, NEVER)
         self.frozen_until = np.full(size, -1)
+        self.freezes: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
         self.refunded = np.full(size, NEVER)
         self.owed = np.zeros(size, np.int64)
         self.done = np.zeros(len(columns), bool)
@@ -113,6 +120,8 @@ class Sequence:
         order = rows[sorted_by(group, *(key[rows] for key in keys))]
         lengths = np.bincount(group, minlength=groups)
         starts = np.cumsum(lengths) - lengths
+        self.booked.turn = np.zeros(len(columns), np.int64)
+        self.booked.turn[order] = np.arange(len(order)) - np.repeat(starts, lengths)
         longest_first = np.argsort(-lengths, kind="stable")
         starts, lengths = starts[longest_first], lengths[longest_first]
         self.by_group = np.argsort(package_group, kind="stable")
@@ -218,6 +227,8 @@ class Sequence:
         )
         day, until = self.columns.day[rows], self.columns.until[rows]
         self.frozen_from[which], self.frozen_until[which] = day, until
+        for package, *freeze in zip(which.tolist(), day.tolist(), until.tolist(), strict=True):
+            self.freezes[package].append((freeze[0], freeze[1]))
         self.frozen[which] += until - day + 1
         self._prolong(which, until - day + 1)
 
@@ -250,15 +261,11 @@ class Sequence:
                 self._without_package(missed)
             rows = rows[self.booked.package[rows] >= 0]
         rows, which = self._open(rows)
-        day = self.columns.day[rows]
-        frozen = (self.frozen_from[which] <= day) & (day <= self.frozen_until[which])
         rows, which = self._keep(
             rows,
-            ~frozen,
+            ~self._frozen(which, rows),
             "in_freeze",
-            lambda _, p: (
-                f"{self._named(p)} is frozen from {shown(self.frozen_from[p])} to {shown(self.frozen_until[p])}"
-            ),
+            lambda i, p: f"{self._named(p)} is frozen {self._freeze_on(p, int(self.columns.day[i]))}",
         )
         rows, which = self._keep(
             rows,
@@ -303,7 +310,7 @@ class Sequence:
     def give_back(self, rows: IntArray) -> None:
         rows, which = self._open(rows)
         day = self.columns.posted[rows]
-        ended = self.packages.term[which] & self._over(which, day)
+        ended = self.packages.term[which] & (day > self.expires[which])
         rows, which = self._keep(
             rows,
             (self.left[which] > 0) & ~ended,
@@ -359,9 +366,13 @@ class Sequence:
     def _expired(self, which: IntArray, day: IntArray) -> BoolArray:
         return day > self.expires[which] + self.rules.grace_days
 
-    def _over(self, which: IntArray, day: IntArray) -> BoolArray:
-        """Whether all days of a term have run before a day."""
-        return day > self.expires[which]
+    def _frozen(self, which: IntArray, rows: IntArray) -> BoolArray:
+        """Whether packages rest on the day of a visit; one that is posted late may fall into an earlier freeze."""
+        day = self.columns.day[rows]
+        frozen: BoolArray = (self.frozen_from[which] <= day) & (day <= self.frozen_until[which])
+        for place in np.flatnonzero(self.columns.posted[rows] != day).tolist():
+            frozen[place] = any(first <= day[place] <= last for first, last in self.freezes[int(which[place])])
+        return frozen
 
     def _earned(self, which: IntArray, day: IntArray) -> IntArray:
         """What packages have earned when a day begins, and its visits have been."""
@@ -446,7 +457,7 @@ class Sequence:
         open_ &= (self.refunded[which] == NEVER) & (self.packages.day[which] <= day)
         honoured = np.where(self.packages.expiry[which] != PAY_BACK, day, self.columns.posted[row])
         open_ &= ~self._expired(which, honoured)
-        open_ &= (day < self.frozen_from[which]) | (day > self.frozen_until[which])
+        open_ &= ~self._frozen(which, row)
         open_ &= (plan < 0) | (self.packages.plan[which] == plan)
         visit, which = visit[open_], which[open_]
         ranks = (self.packages.priority, self.expires, self.packages.day, self.packages.code)
@@ -488,6 +499,9 @@ class Sequence:
             self.booked.package[visit] = package
             self.booked.day[visit] = self.columns.day[row]
             self.booked.posted[visit] = day
+            self.booked.seq[visit] = self.columns.seq[row]
+            self.booked.rank[visit] = 2 * OPENING + 1
+            self.booked.turn[visit] = self.booked.turn[row]
             self._use(np.array([package]), self.columns.posted[row : row + 1])
 
     def _forget(self, row: int, target: int) -> None:
@@ -496,6 +510,10 @@ class Sequence:
         self.pending[int(self.columns.customer[target])].remove(target)
         self.booked.settled[target] = int(self.columns.posted[row])
         self.booked.good[row] = False
+
+    def _freeze_on(self, package: int, day: int) -> str:
+        first, last = next(each for each in self.freezes[package] if each[0] <= day <= each[1])
+        return f"from {shown(first)} to {shown(last)}"
 
     def _named(self, package: int) -> str:
         return f"package {self.columns.packages[self.packages.code[package]]!r}"
