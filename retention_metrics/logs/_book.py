@@ -12,7 +12,7 @@ from retention_metrics._periods import first_day, last_day, period_of
 from retention_metrics._typing import FloatArray, IntArray, Period, Weekday
 from retention_metrics.churn import CustomerFlow
 from retention_metrics.churn._flow import Dated
-from retention_metrics.logs._engines import Frame, to_parts, with_period
+from retention_metrics.logs._engines import Frame, to_parts, with_period, with_short_plan
 from retention_metrics.logs._segments import Numbers, Segments, beside, by_segment, group_of
 
 RUNNING = dt.date.max.toordinal()
@@ -40,7 +40,7 @@ def flow_of(stays: Frame, visits: Frame | None, rule: Counted, by: Any) -> Custo
     """
     group = group_of(by)
     stays = _placed(_placed(stays, "came", "start", rule), "went", "leaves", rule)
-    stays = stays.with_columns(first=(nw.col("stay") == 0).cast(nw.Int64))
+    stays = with_short_plan(stays.with_columns(first=(nw.col("stay") == 0).cast(nw.Int64)))
     count = nw.len().alias("customers")
     counted = to_parts(stays.group_by(*group, "came", "went").agg(count, nw.col("first").sum()), group)
     gone = stays.filter((nw.col("went") > nw.col("came")) | (nw.col("first") == 1))

@@ -8,7 +8,7 @@ import narwhals.stable.v2 as nw
 
 from retention_metrics._checks import fraction, single, whole
 from retention_metrics.errors import InvalidValue
-from retention_metrics.logs._engines import Frame, as_date, close_frame
+from retention_metrics.logs._engines import Frame, as_date, close_frame, with_short_plan
 from retention_metrics.logs._flow import purchase_days
 from retention_metrics.logs._rows import Log, warn_of
 from retention_metrics.logs._segments import group_of
@@ -46,7 +46,7 @@ def falling_off(log: Log, as_of: dt.date | str, window: int, drop: float, level:
     customers = customers.filter((nw.col("earlier") > 0) & (nw.col("past") > 0) & still)
     customers = customers.with_columns(usual=nw.col("earlier") / nw.col("past") * length)
     customers = customers.with_columns(drop=1 - nw.col("recent") / nw.col("usual")).filter(nw.col("drop") >= least)
-    customers = _with_tail(customers, length, most=math.floor((1 - least) * length))
+    customers = _with_tail(with_short_plan(customers), length, most=math.floor((1 - least) * length))
     quiet = customers.filter(nw.col("p_value") <= 1 - confidence)
     quiet = quiet.with_columns(last_purchase=as_date(quiet, nw.col("last").cast(nw.Int64)))
     shown = ["customer", "last_purchase", "recent", "usual", "drop", "p_value", *group]

@@ -8,7 +8,7 @@ import narwhals.stable.v2 as nw
 from numpy.typing import NDArray
 
 from retention_metrics.errors import InvalidValue, MissingColumn, UndefinedMetric
-from retention_metrics.logs._engines import Frame, one_of_each, open_frame, to_numbers
+from retention_metrics.logs._engines import Frame, one_of_each, open_frame, to_numbers, with_short_plan
 from retention_metrics.logs._rows import Log, Rows
 
 T = TypeVar("T")
@@ -75,7 +75,7 @@ def joined(customers: Frame, log: Log, rows: Rows, by: Any) -> Frame:
         table = chosen.select("customer", "segment")
     else:
         table = _table(log, by)
-    return customers.join(table, on="customer", how="left")
+    return with_short_plan(customers.join(with_short_plan(table), on="customer", how="left"))
 
 
 def of_terms(terms: Frame, log: Log, by: Any) -> Frame:
