@@ -1,7 +1,9 @@
 """The ledger of a log of prepaid packages, on every engine: the ledger of the same events one by one."""
 
 import datetime as dt
+from decimal import Decimal
 
+import polars as pl
 import pyarrow as pa
 import pytest
 
@@ -26,7 +28,7 @@ EVENTS = [
 NAMES = {"package": "card", "customer": "client", "plan": "tariff", "amount": "cents"}
 
 
-def frame_of(engine, events=EVENTS):
+def frame_of(engine, events=EVENTS, **more):
     kind, day, card, client, tariff, cents = zip(*events, strict=True)
     return engine.frame(
         what=list(kind),
@@ -35,6 +37,7 @@ def frame_of(engine, events=EVENTS):
         client=pa.array(client, pa.string()),
         tariff=pa.array(tariff, pa.string()),
         cents=pa.array(cents, pa.int64()),
+        **more,
     )
 
 
@@ -76,8 +79,60 @@ def test_what_is_refused(engine):
         PrepaidEvents(frame, kind="what", date="at", package="card", customer="client", amount="tariff").ledger(
             PLANS, as_of="2024-12-31"
         )
-    halves = engine.frame(what=["sale"], at=[dt.datetime(2024, 1, 1)], card=[1], cents=[10.5])
-    with pytest.raises(InvalidType, match=r"amount must hold whole numbers, got 10.5 in row 0; prepaid.to_minor\(\)"):
-        PrepaidEvents(halves, kind="what", date="at", package="card", amount="cents").ledger(PLANS, as_of="2024-12-31")
     with pytest.raises(InvalidValue, match="day_start must be a whole hour from 0 to 23, got 25"):
         PrepaidEvents(frame, kind="what", date="at", day_start=25)
+
+
+def test_events_without_a_place_in_the_day_stand_at_zero(engine):
+    # A visit at -1 comes before a sale of the same day; a sale without a number does not come before it.
+    rows = [("sale", "2024-01-10", 1, "ann", "ten", None), ("visit", "2024-01-10", 1, "ann", None, None)]
+    for places, fits in (([None, -1], False), ([None, 1], True), ([-1, None], True)):
+        numbered = frame_of(engine, rows, place=pa.array(places, pa.int64()))
+        log = PrepaidEvents(numbered, kind="what", date="at", kinds={"sale": "purchase"}, seq="place", **NAMES)
+        assert (not log.ledger(PLANS, as_of="2024-12-31", on_error="collect")[1]) is fits
+
+
+def test_numbers_that_are_no_whole_numbers_are_refused(engine):
+    def refused(role, values, kind):
+        frame = engine.frame(
+            what=["sale", "visit"],
+            at=[dt.datetime(2024, 1, 1)] * 2,
+            card=[1, 1],
+            client=["a", "a"],
+            given=pa.array(values, kind),
+        )
+        log = PrepaidEvents(frame, kind="what", date="at", package="card", customer="client", **{role: "given"})
+        with pytest.raises(InvalidType, match=f"{role} (must hold|column holds .*, not) whole numbers") as refusal:
+            log.ledger(PLANS, as_of="2024-12-31")
+        return str(refusal.value)
+
+    for value in (float("inf"), 1e19, 10.5):
+        assert "prepaid.to_minor() makes minor units" in refused("amount", [value, None], pa.float64())
+        assert "to_minor" not in refused("sessions", [value, None], pa.float64())
+    assert "to_minor" in refused("amount", [Decimal("15000.50"), None], pa.decimal128(10, 2))
+
+
+def test_a_column_without_any_value_is_as_good_as_none(engine):
+    frame = frame_of(
+        engine, nothing=pa.array([None] * len(EVENTS), pa.int64()), no_name=pa.array([None] * len(EVENTS), pa.string())
+    )
+    log = PrepaidEvents(
+        frame,
+        kind="what",
+        date="at",
+        kinds={"sale": "purchase"},
+        sessions="nothing",
+        segment="no_name",
+        to="nothing",
+        **NAMES,
+    )
+    assert log.ledger(PLANS, as_of="2024-12-31").liability() == 8 * 150_000
+    assert log.liability(PLANS, as_of="2024-12-31") == 8 * 150_000
+
+
+def test_floats_that_are_not_numbers_are_refused():
+    frame = pl.DataFrame({"what": ["sale"], "at": [dt.date(2024, 1, 1)], "card": [1], "sold": [float("nan")]})
+    with pytest.raises(InvalidType, match="sessions must hold whole numbers, got nan in row 0"):
+        PrepaidEvents(frame, kind="what", date="at", package="card", sessions="sold").ledger(PLANS, as_of="2024-12-31")
+    with pytest.raises(InvalidType, match="amount column holds Float64, not whole numbers; prepaid.to_minor"):
+        PrepaidEvents(frame, kind="what", date="at", package="card", amount="sold").ledger(PLANS, as_of="2024-12-31")

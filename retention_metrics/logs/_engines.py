@@ -66,6 +66,12 @@ def to_numbers(frame: Frame, *, floats: Collection[str] = ()) -> dict[str, NDArr
     return {name: values if name in floats else values.astype(np.int64) for name, values in numbers.items()}
 
 
+def to_whole(frame: Frame) -> dict[str, NDArray[np.int64]]:
+    """A small table without gaps as int64 arrays by column name, exact beyond what floats hold."""
+    table = frame.collect()
+    return {name: table[name].cast(nw.Int64).to_numpy().astype(np.int64) for name in table.columns}
+
+
 def to_parts(
     frame: Frame, group: Sequence[str], *, floats: Collection[str] = ()
 ) -> dict[str | None, dict[str, NDArray[Any]]]:
@@ -85,13 +91,13 @@ def to_parts(
 
 
 def to_labels(column: nw.Series[Any]) -> list[str | None]:
-    """A column of a small table as text; engines differ in what stands for a missing value.
+    """A column as text; engines differ in what stands for a missing value.
 
     Whole floats lose their point: pandas makes them of integers with gaps.
     """
-    missing = column.is_null().to_list()
-    values = [None if gap else value for gap, value in zip(missing, column.to_list(), strict=True)]
-    return [str(int(value)) if isinstance(value, float) and value.is_integer() else _text(value) for value in values]
+    values = column.to_list()
+    names = {value: _text(value) for value in set(values)}
+    return [names[value] for value in values]
 
 
 def is_true(frame: Frame, column: str) -> nw.Expr | None:
@@ -431,8 +437,11 @@ def _runs_in_pandas(part: Any, within: str, order: list[str], of: str) -> Any:
     return lengths.groupby(level=0, observed=True).max().astype("int64").rename("longest").reset_index()
 
 
-def _text(value: object) -> str | None:
-    return None if value is None or value != value else str(value)
+def _text(value: Any) -> str | None:
+    # The missing value of pandas' own types has no truth.
+    if value is None or type(value).__name__ == "NAType" or value != value:
+        return None
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def _zone_of(frame: Frame, column: str, dtype: nw.dtypes.DType) -> str | None:

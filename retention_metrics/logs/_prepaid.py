@@ -9,14 +9,18 @@ import narwhals.stable.v2 as nw
 import numpy as np
 from numpy.typing import NDArray
 
-from retention_metrics._checks import whole
+from retention_metrics._checks import day, whole
+from retention_metrics._typing import IntArray, Period, Weekday
 from retention_metrics.errors import InvalidType, InvalidValue
 from retention_metrics.logs._engines import Frame, make_clock, open_frame, to_labels, with_known_zone
+from retention_metrics.logs._owed import PackageLog, dormant, liability, roll_forward
 from retention_metrics.logs._rows import refuse_missing
-from retention_metrics.prepaid import Issue, Ledger, PackagePlan
+from retention_metrics.prepaid import Dormant, Issue, Ledger, PackagePlan, RollForward
+from retention_metrics.prepaid._ledger import read_plans
 
 _DAYS = ("date", "until", "expires", "recorded")
-_NUMBERS = ("amount", "price", "sessions", "days", "seq")
+_MONEY = ("amount", "price")
+_NUMBERS = (*_MONEY, "sessions", "days", "seq")
 
 
 @dataclass(frozen=True, slots=True, init=False, repr=False)
@@ -27,7 +31,9 @@ class PrepaidEvents:
     in whole minor units (cents): :func:`retention_metrics.prepaid.to_minor` makes them.
 
     The frame may be a pandas, Polars (eager or lazy), PyArrow, DuckDB, PySpark or Dask table. The columns named are
-    read as arrays when a ledger is asked for, because it is exact to the last event; nothing else of the frame is.
+    read as arrays when a :meth:`ledger` is asked for, because it is exact to the last event; nothing else of the frame
+    is. For logs that are too large for that, :meth:`roll_forward`, :meth:`liability` and :meth:`dormant` give the same
+    numbers and leave most of the work to the engine.
     DuckDB, Spark and Dask keep no order of rows: name ``seq`` where events of one kind and day depend on theirs.
 
     Args:
@@ -139,27 +145,142 @@ class PrepaidEvents:
         References:
             IFRS 15, B44-B47 and 106; ASC 606-10-55-46 to 49.
         """
-        table = self._frame.select(**self._fields).collect()
-        columns = {role: _array(role, table[role]) for role in self._fields}
-        columns["kind"] = np.array([self._kinds.get(name, name) for name in columns["kind"].tolist()], dtype=object)
+        columns = self._columns(self._events())
         return Ledger.from_columns(columns, plans, as_of=as_of, on_error=on_error, **rules)
+
+    def roll_forward(
+        self,
+        plans: Iterable[PackagePlan],
+        *,
+        as_of: dt.date | str,
+        period: Period = "month",
+        by: Literal["plan", "segment"] | None = None,
+        week_start: Weekday = "monday",
+        **rules: Any,
+    ) -> RollForward:
+        """What was collected, earned, given back and is owed by period, added up on the engine of the log.
+
+        To the last unit that of :meth:`retention_metrics.prepaid.Ledger.roll_forward`, without reading the log.
+        Packages that are only sold and then used, by visits that name them, are counted where they are. Events of
+        customers with anything else (refunds, freezes, transfers, instalments, visits that name no package, an
+        opening balance, plans with a term, with refund at expiry or with breakage by estimate) are read and booked.
+
+        Args:
+            plans: Every plan that the events name.
+            as_of: The last day of the book.
+            period: A calendar period.
+            by: ``"plan"`` or ``"segment"`` gives every period a row for each; for the tables by customer or package,
+                ask the :meth:`ledger`.
+            week_start: First day of weeks.
+            rules: Rules of the ledger by name. Under ``dedupe`` and ``closed_until`` all events are read.
+
+        Returns:
+            A :class:`~retention_metrics.prepaid.RollForward`, in whole minor units.
+
+        Raises:
+            InvalidEvents: Events cannot be booked; the message lists them by row, id and reason.
+            InvalidValue: An unknown name, or nothing was sold.
+
+        References:
+            IFRS 15, 116-118 on contract balances, and B44-B47.
+        """
+        return roll_forward(self._asked(plans, as_of, rules), period, by, week_start)
+
+    def liability(self, plans: Iterable[PackagePlan], *, as_of: dt.date | str, **rules: Any) -> int:
+        """What is owed to customers at the end of a day, in minor units, added up on the engine of the log.
+
+        Args:
+            plans: Every plan that the events name.
+            as_of: The day.
+            rules: Rules of the ledger by name, as in :meth:`roll_forward`.
+
+        Returns:
+            A whole number: that of :meth:`retention_metrics.prepaid.Ledger.liability`.
+
+        Raises:
+            InvalidEvents: Events cannot be booked.
+            InvalidValue: Nothing was sold.
+
+        References:
+            IFRS 15, 106 and B44.
+        """
+        return liability(self._asked(plans, as_of, rules))
+
+    def dormant(self, plans: Iterable[PackagePlan], *, as_of: dt.date | str, days: int = 90, **rules: Any) -> Dormant:
+        """Customers with unused sessions who have not been seen for a while, by what is owed to them.
+
+        The engine of the log finds who may be one of them; only their events are read.
+
+        Args:
+            plans: Every plan that the events name.
+            as_of: The last day of the book.
+            days: Days without a sign of life, >= 0.
+            rules: Rules of the ledger by name, as in :meth:`roll_forward`.
+
+        Returns:
+            The :class:`~retention_metrics.prepaid.Dormant` list of :meth:`retention_metrics.prepaid.Ledger.dormant`.
+
+        Raises:
+            InvalidEvents: Events cannot be booked.
+            InvalidValue: ``days`` is not a whole number >= 0.
+
+        References:
+            The opposite of Costasiella's report of inactive accounts, which leaves out those with a valid class pass.
+        """
+        return dormant(self._asked(plans, as_of, rules), days)
+
+    def _events(self) -> Frame:
+        return self._frame.select(**self._fields)
+
+    def _columns(self, events: Frame) -> dict[str, NDArray[Any]]:
+        """Some of the events as the ledger reads them."""
+        table = events.collect()
+        columns = {role: _array(role, table[role]) for role in self._fields if role != "kind"}
+        kinds = [self._kinds.get(name, name) if name else None for name in to_labels(table["kind"])]
+        return {"kind": np.array(kinds, dtype=object), **columns}
+
+    def _asked(self, plans: Iterable[PackagePlan], as_of: dt.date | str, rules: Mapping[str, Any]) -> PackageLog:
+        sold, until = read_plans(plans), day(as_of=as_of)
+
+        def book(events: Frame) -> Ledger | None:
+            columns = self._columns(events)
+            return Ledger.from_columns(columns, sold, as_of=until, **rules) if len(columns["kind"]) else None
+
+        return PackageLog(self._events(), self._kinds, sold, until, rules, book)
 
 
 def _array(role: str, column: nw.Series[Any]) -> NDArray[Any]:
     """A column as the ledger reads it: whole numbers with a mask where some are missing, or names."""
+    missing = column.is_null().to_numpy().astype(bool)
+    if missing.all():
+        return np.ma.array(np.zeros(len(missing), np.int64), mask=missing)
     if not column.dtype.is_numeric():
         if role in _NUMBERS:
-            raise InvalidType(
-                f"{role} column holds {column.dtype}, not whole numbers; prepaid.to_minor() makes minor units of money"
-            )
+            raise InvalidType(f"{role} column holds {column.dtype}, not whole numbers{_remedy(role)}")
         return np.array(to_labels(column), dtype=object)
-    missing = column.is_null().to_numpy().astype(bool)
-    numbers = np.nan_to_num(column.fill_null(0).to_numpy().astype(np.float64 if column.dtype.is_float() else np.int64))
-    part = np.flatnonzero(numbers % 1 != 0)
-    if part.size:
-        raise InvalidType(
-            f"{role} must hold whole numbers, got {numbers[part[0]]} in row {part[0]}; prepaid.to_minor() makes minor "
-            "units of money"
-        )
-    whole_numbers = numbers.astype(np.int64)
-    return np.ma.array(whole_numbers, mask=missing) if missing.any() else whole_numbers
+    if column.dtype.is_integer():
+        numbers = column.fill_null(0).to_numpy().astype(np.int64)
+    else:
+        numbers = _whole_numbers(role, column, missing)
+    return np.ma.array(numbers, mask=missing) if missing.any() else numbers
+
+
+def _whole_numbers(role: str, column: nw.Series[Any], missing: NDArray[np.bool_]) -> IntArray:
+    """Floats and decimals that are whole numbers; money comes in floats only where pandas keeps gaps in them."""
+    gapped = column.implementation.is_pandas_like() and column.dtype.is_float()
+    if role in _MONEY and column.dtype.is_float() and not gapped:
+        raise InvalidType(f"{role} column holds {column.dtype}, not whole numbers{_remedy(role)}")
+    given = np.flatnonzero(~missing)
+    values = column.to_numpy() if column.dtype.is_float() else np.array(column.to_list(), dtype=object)
+    known = values[given]
+    wrong = [not (value == value and abs(value) < 2**53 and value % 1 == 0) for value in known.tolist()]
+    if any(wrong):
+        at = int(np.argmax(wrong))
+        raise InvalidType(f"{role} must hold whole numbers, got {known[at]} in row {given[at]}{_remedy(role)}")
+    numbers = np.zeros(len(missing), np.int64)
+    numbers[given] = known.astype(np.int64)
+    return numbers
+
+
+def _remedy(role: str) -> str:
+    return "; prepaid.to_minor() makes minor units of money" if role in _MONEY else ""

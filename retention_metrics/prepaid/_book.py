@@ -1,9 +1,10 @@
 """From columns to a replayed book: everything that a ledger knows, and how it came to know it."""
 
 import datetime as dt
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from functools import partial
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +13,9 @@ from retention_metrics._checks import choice, day, whole
 from retention_metrics._typing import BoolArray, IntArray
 from retention_metrics.errors import InvalidValue
 from retention_metrics.prepaid._booking import book
-from retention_metrics.prepaid._columns import MISSING, Columns, Labels, Problems, and_none
+from retention_metrics.prepaid._columns import MISSING, OPENING, PURCHASE, Columns, Labels, Problems, and_none
 from retention_metrics.prepaid._flows import Flows, Key, owed
+from retention_metrics.prepaid._goodwill import goodwill
 from retention_metrics.prepaid._money import MOST_MONEY
 from retention_metrics.prepaid._packages import NEVER, NO_REFUND, Packages, sold_packages
 from retention_metrics.prepaid._packages_table import PackageTable
@@ -31,13 +33,17 @@ BYS = ("plan", "segment", "customer", "package")
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How a book is made, beside its events and plans."""
+    """How a book is made, beside its events and plans.
+
+    What was recorded after ``known_by`` is left out, if that is given.
+    """
 
     rules: Rules
     dedupe: Dedupe
     closed_until: int | None
     late: Late
     on_error: OnError
+    known_by: int | None = None
 
 
 def read_options(
@@ -66,13 +72,26 @@ def read_options(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Source:
-    """Events as given: columns, days of recording, currencies, those that cannot be read, and how many there were."""
+    """Events as given: columns, days of recording, currencies, those that cannot be read, and how many there were.
+
+    ``unread_sales`` are the rows of sales that cannot be read, by the id of the package.
+    """
 
     columns: Columns
     recorded: IntArray
     currencies: Labels
     issues: tuple[Issue, ...]
+    unread_sales: Mapping[Any, int]
     events: int
+
+    def refused_sales(self, problems: Problems) -> dict[Any, int]:
+        """The rows of sales that cannot be booked, by the id of the package."""
+        columns = self.columns
+        sale = (columns.kind == PURCHASE) | (columns.kind == OPENING)
+        refused = np.isin(columns.row, [issue.row for issue in problems.issues])
+        places = np.flatnonzero(sale & refused & (columns.package >= 0))[::-1]
+        names = columns.packages[columns.package[places]].tolist()
+        return {**self.unread_sales, **dict(zip(names, columns.row[places].tolist(), strict=True))}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -130,14 +149,14 @@ def make_book(
     source: Source, plans: tuple[PackagePlan, ...], options: Options, as_of: int
 ) -> tuple[Book, dict[str, int], tuple[Issue, ...]]:
     """A book, how many events were left out for which reason, and those that cannot be booked."""
-    problems = Problems()
-    problems.issues.extend(source.issues)
+    problems = Problems(source.issues)
     columns, ignored = usable_columns(
         source.columns,
         source.recorded,
         source.currencies,
         plans,
         as_of=as_of,
+        known_by=options.known_by,
         dedupe=options.dedupe,
         closed_until=options.closed_until,
         late=options.late,
@@ -145,7 +164,12 @@ def make_book(
     )
     packages, columns = sold_packages(columns, plans, problems, closed_until=options.closed_until)
     booked, timeline = book(
-        columns, packages, lambda row: unpaid_plan(plans, int(columns.plan[row])), options.rules, problems
+        columns,
+        packages,
+        partial(source.refused_sales, problems),
+        partial(unpaid_plan, plans),
+        options.rules,
+        problems,
     )
     issues = tuple(sorted(problems.issues, key=lambda each: each.row))
     if issues and options.on_error == "raise":
@@ -157,7 +181,7 @@ def make_book(
     _refuse_overflow(columns, packages, plans)
     replayed = replay(columns, packages, timeline, plans, as_of=as_of, grace_days=options.rules.grace_days)
     unpaid = unpaid_visits(columns, booked, plans, len(packages))
-    postings = (*replayed.postings, unpaid.postings)
+    postings = (*replayed.postings, unpaid.postings, goodwill(columns, booked))
     made = Book(columns, plans, packages, booked, replayed, unpaid, Flows(postings, replayed.stretches), as_of)
     return made, ignored, issues
 
@@ -167,6 +191,7 @@ def _refuse_overflow(columns: Columns, packages: Packages, plans: tuple[PackageP
     dearest = max(max(each.cost_per_session, each.list_price or 0, each.commission) for each in plans)
     given = columns.amount[columns.amount != MISSING] if columns.amount.strides != (0,) else columns.amount[:0]
     total = packages.price.astype(float).sum() + given.astype(float).sum() + float(dearest) * len(columns)
+    total += (packages.sessions.astype(float) * packages.cost).sum()
     if 2 * total >= MOST_MONEY:
         raise InvalidValue(f"the amounts of the book may add up to {total:.3g} minor units; they must stay below 2**59")
 

@@ -1,6 +1,8 @@
 """Which package each event belongs to, and which events can be booked."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +16,7 @@ from retention_metrics.prepaid._columns import (
     AnyArray,
     Columns,
     Problems,
+    kind_of,
     sorted_by,
 )
 from retention_metrics.prepaid._packages import NEVER, Packages
@@ -22,9 +25,17 @@ from retention_metrics.prepaid._timeline import Timeline, make_timeline
 
 
 def book(
-    columns: Columns, packages: Packages, plan_of_unpaid: Callable[[int], int], rules: Rules, problems: Problems
+    columns: Columns,
+    packages: Packages,
+    refused_sales: Callable[[], Mapping[Any, int]],
+    priced: Callable[[int], int],
+    rules: Rules,
+    problems: Problems,
 ) -> tuple[Booked, Timeline]:
     """What became of each event, and the events that count in the order of their packages and of time.
+
+    ``refused_sales`` tells the rows of sales that were refused by the id of their package, ``priced`` the plan that
+    prices a visit without a session from the plan named.
 
     A package that is sold and used in time, by visits that name it or whose customer has no other, needs no more than
     a look at the order of its visits. Customers with anything else are taken event by event.
@@ -42,12 +53,7 @@ def book(
     )
     unknown = (columns.package >= 0) & (which < 0)
     if unknown.any():
-        problems.refuse(
-            columns,
-            np.flatnonzero(unknown),
-            "unknown_package",
-            lambda i: f"package {columns.packages[columns.package[i]]!r} is not in the book: no sale of it is",
-        )
+        _refuse_unknown(columns, np.flatnonzero(unknown), refused_sales(), problems)
         booked.good &= ~unknown
     _find_targets(columns, booked, problems)
     group = _groups(columns, packages, booked)
@@ -71,7 +77,7 @@ def book(
     number = np.full(len(group), -1)
     number[names] = np.arange(len(names))
     booked.package[rows[(columns.package[rows] < 0) & (columns.kind[rows] == VISIT)]] = -1
-    sequence = Sequence(columns, packages, booked, plan_of_unpaid, rules, problems)
+    sequence = Sequence(columns, packages, booked, priced, rules, problems)
     sequence.run(rows, compressed, number[of_package], len(names))
     return booked, _in_order(columns, booked, booked.good & (booked.package >= 0))
 
@@ -81,6 +87,27 @@ def _named_packages(columns: Columns, packages: Packages) -> IntArray:
     place = np.full(len(columns.packages) + 1, -1)
     place[packages.code] = np.arange(len(packages))
     return place[columns.package]
+
+
+def _refuse_unknown(columns: Columns, rows: IntArray, refused: Mapping[Any, int], problems: Problems) -> None:
+    """Refuse events of packages that were not sold."""
+    names = columns.packages[columns.package[rows]]
+    hanging = np.array([name in refused for name in names.tolist()], bool)
+    problems.refuse(
+        columns,
+        rows[hanging],
+        "sale_refused",
+        lambda i: (
+            f"the sale of package {columns.packages[columns.package[i]]!r} in row "
+            f"{refused[columns.packages[columns.package[i]]]} was refused, and with it this {kind_of(columns, i)}"
+        ),
+    )
+    problems.refuse(
+        columns,
+        rows[~hanging],
+        "unknown_package",
+        lambda i: f"package {columns.packages[columns.package[i]]!r} is not in the book: no sale of it is",
+    )
 
 
 def _find_targets(columns: Columns, booked: Booked, problems: Problems) -> None:

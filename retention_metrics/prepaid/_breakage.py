@@ -7,7 +7,7 @@ import numpy as np
 
 from retention_metrics._checks import refuse_if
 from retention_metrics._typing import IntArray
-from retention_metrics.prepaid._columns import whole_column
+from retention_metrics.prepaid._arrays import whole_column
 from retention_metrics.prepaid._money import BASIS, MOST_MONEY, minor_units
 from retention_metrics.prepaid._plan import PackagePlan, Proportional
 

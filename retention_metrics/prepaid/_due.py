@@ -12,6 +12,7 @@ from retention_metrics.prepaid._columns import (
     EXTENSION,
     FREEZE,
     INSTALMENT,
+    LAST_DAY,
     OPENING,
     PURCHASE,
     REFUND,
@@ -42,7 +43,10 @@ class Dates(NamedTuple):
 
 
 def dates_of(columns: Columns, packages: Packages, timeline: Timeline) -> Dates:
-    """When validity or term of each package starts and ends, freezes and extensions included."""
+    """When validity or term of each package starts and ends, freezes and extensions included.
+
+    What would end after the last day of the calendar does not end.
+    """
     start = np.where(packages.waits, NEVER, packages.day)
     if packages.waits.any():
         visits = timeline.of_kind(VISIT)[::-1]
@@ -56,7 +60,7 @@ def dates_of(columns: Columns, packages: Packages, timeline: Timeline) -> Dates:
     np.maximum.at(until, at, columns.until[events])
     np.add.at(extra, timeline.package[extensions], columns.days[timeline.event[extensions]])
     expires = packages.last_day(slice(None), start) + frozen + extra
-    return Dates(start, np.where(expires >= NEVER, NEVER, expires), frozen, until)
+    return Dates(start, np.where(expires > LAST_DAY, NEVER, expires), frozen, until)
 
 
 def falls_due(

@@ -35,17 +35,17 @@ TAKES: dict[Kind, tuple[str, ...]] = {
 }
 
 
-def _iso(value: Any) -> Any:
+def iso_moment(value: Any) -> Any:
     """ISO strings become days or times; numbers are not guessed at."""
     if isinstance(value, str):
         return dt.date.fromisoformat(value) if len(value) <= 10 else dt.datetime.fromisoformat(value)
-    if isinstance(value, dt.date):
+    if isinstance(value, dt.date) and value == value:
         return value
     raise ValueError("must be a datetime.date, a datetime.datetime or an ISO string like '2026-10-31'")
 
 
-Moment: TypeAlias = Annotated[dt.datetime | dt.date, BeforeValidator(_iso)]
-Day: TypeAlias = Annotated[dt.date, BeforeValidator(_iso)]
+Moment: TypeAlias = Annotated[dt.datetime | dt.date, BeforeValidator(iso_moment)]
+Day: TypeAlias = Annotated[dt.date, BeforeValidator(iso_moment)]
 
 
 class PrepaidEvent(BaseModel):

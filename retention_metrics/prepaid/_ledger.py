@@ -2,16 +2,17 @@
 
 import datetime as dt
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypedDict, Unpack, overload
 
 import numpy as np
 
 from retention_metrics._checks import choice, day, refuse_undefined, whole
-from retention_metrics._periods import PERIODS, WEEKDAYS, first_day, last_day, period_of
+from retention_metrics._periods import PERIODS, WEEKDAYS
 from retention_metrics._stats import Rate
-from retention_metrics._typing import FloatArray, IntArray, Period, Undefined, Weekday
+from retention_metrics._typing import FloatArray, Period, Undefined, Weekday
 from retention_metrics.errors import InvalidType, InvalidValue, UndefinedMetric
+from retention_metrics.prepaid._arrays import make_columns
 from retention_metrics.prepaid._audit import Audit, audit_book
 from retention_metrics.prepaid._book import (
     BYS,
@@ -24,17 +25,17 @@ from retention_metrics.prepaid._book import (
     package_table,
     read_options,
 )
-from retention_metrics.prepaid._columns import make_columns
+from retention_metrics.prepaid._columns import Problems
 from retention_metrics.prepaid._events import PrepaidEvent
-from retention_metrics.prepaid._flows import owed
 from retention_metrics.prepaid._money import MOST_MONEY, minor_units
 from retention_metrics.prepaid._packages_table import PackageTable
 from retention_metrics.prepaid._people import Dormant, Expiring, dormant_customers, expiring_packages
 from retention_metrics.prepaid._plan import PackagePlan
 from retention_metrics.prepaid._problems import Issue
-from retention_metrics.prepaid._reading import read_events
-from retention_metrics.prepaid._rolling import RollForward, roll
+from retention_metrics.prepaid._reading import Unread, read_events
+from retention_metrics.prepaid._rolling import RollForward, periods_until, roll
 from retention_metrics.prepaid._sequence import Unpaid
+from retention_metrics.prepaid._sums import sums_of
 from retention_metrics.prepaid._usable import Dedupe, Late
 
 
@@ -65,7 +66,8 @@ class Ledger:
         as_of: The last day of the book, inclusive.
         currency: Its currency, if the plans name one.
         plans: The plans that packages were sold on.
-        ignored: Events that do not count, by reason: those after ``as_of``, and those that arrived again.
+        ignored: Events that do not count, by reason: those after ``as_of``, those that arrived again, and in a book
+            :meth:`at` an earlier day those that were recorded after it.
         issues: Events that cannot be booked, when they were to be collected.
     """
 
@@ -128,16 +130,18 @@ class Ledger:
         Args:
             events: :class:`PrepaidEvent` or dictionaries with their fields.
             plans: Every plan that the events name.
-            as_of: The last day of the book; later events are ignored and counted.
+            as_of: The last day of the book; later events are ignored and counted. Events of the book may have been
+                ``recorded`` later, as long as :meth:`at` is not asked.
             on_error: ``"raise"`` refuses a book with events that contradict one another, listing all of them.
                 ``"collect"`` leaves them out and returns the list beside the ledger.
             tz: Time zone of the business, for events with aware times.
             day_start: Hour at which a business day begins, for events with times.
             dedupe: ``"id"``: events with the same id and content count once. ``"content"``: so do events without an id.
             grace_days: Days after the last usable day on which visits are still accepted; the rest expires after them.
-            allow_excess: Whether a refund may exceed what is owed; the difference is a cost.
-            unpaid: What becomes of a visit of a customer without a session left: ``"error"``, or ``"receivable"``,
-                which books it at list price as owed by the customer.
+            allow_excess: Whether a refund may exceed what is owed; the difference is a cost. Of a package of which
+                nothing is left (used up, expired or refunded), all of a refund with an ``amount`` is.
+            unpaid: What becomes of a visit of a customer without a session left, or on a package that is used up:
+                ``"error"``, or ``"receivable"``, which books it at list price as owed by the customer.
             reconcile: Whether the customer's next package settles such visits, one session each.
             closed_until: Last day of the periods that are closed. An event of an earlier day that was ``recorded``
                 after it does not change them.
@@ -175,8 +179,8 @@ class Ledger:
             closed_until=closed_until,
             late=late,
         )
-        raw, issues, count = read_events(events, tz=tz, day_start=day_start)
-        return cls._opened(raw, plans, issues, count, day(as_of=as_of), options)
+        raw, unread, count = read_events(events, tz=tz, day_start=day_start)
+        return cls._opened(raw, plans, unread, count, day(as_of=as_of), options)
 
     @overload
     @classmethod
@@ -220,9 +224,10 @@ class Ledger:
 
         Args:
             columns: Arrays by the names of the fields of :class:`PrepaidEvent`: ``kind`` and ``date`` always, the
-                others when any event has them. Kinds are names, or their places in ``KINDS``; days are ``datetime64``
-                or ordinals (``date.toordinal``); money, sessions and days are integers, ids integers or strings. What
-                an event does not have is masked (``numpy.ma``), or ``None`` in an object array.
+                others when any event has them. Kinds are names, or their places in ``KINDS``; days are ``datetime64``,
+                ``datetime.date``, ISO strings or ordinals (``date.toordinal``); money, sessions and days are integers,
+                ids integers or strings. What an event does not have is masked (``numpy.ma``), or ``None`` in an object
+                array.
             plans: Every plan that the events name.
             as_of: The last day of the book.
             on_error: See :meth:`from_events`, as for the rest.
@@ -270,21 +275,23 @@ class Ledger:
             closed_until=closed_until,
             late=late,
         )
-        return cls._opened(columns, plans, [], len(columns.get("kind", ())), day(as_of=as_of), options)
+        count = len(columns.get("kind", ()))
+        return cls._opened(columns, plans, Unread([], {}), count, day(as_of=as_of), options)
 
     @classmethod
     def _opened(
         cls,
         raw: Mapping[str, Any],
         plans: Iterable[PackagePlan],
-        issues: list[Issue],
+        unread: Unread,
         count: int,
         as_of: dt.date,
         options: Options,
     ) -> "Ledger | tuple[Ledger, tuple[Issue, ...]]":
-        sold = _plans(plans)
-        columns, recorded, currencies = make_columns(raw, {each.id: place for place, each in enumerate(sold)})
-        source = Source(columns, recorded, currencies, tuple(issues), count)
+        sold = read_plans(plans)
+        problems = Problems(unread.issues)
+        columns, recorded, currencies = make_columns(raw, {each.id: place for place, each in enumerate(sold)}, problems)
+        source = Source(columns, recorded, currencies, tuple(problems.issues), unread.sales, count)
         made = cls._made(source, sold, options, as_of)
         return made if options.on_error == "raise" else (made, made.issues)
 
@@ -295,6 +302,9 @@ class Ledger:
 
     def at(self, date: dt.date | str) -> "Ledger":
         """The book as it stood at the end of an earlier day: only what had happened by then is known.
+
+        An event that was ``recorded`` after the day is left out, and counted in ``ignored``; :meth:`liability` of the
+        day, and the rows of a roll-forward up to it, count it on its own day, as it is known now.
 
         Args:
             date: A day, not after ``as_of``.
@@ -308,7 +318,8 @@ class Ledger:
         References:
             OpenMeter, *Ledger*: point-in-time reads of an immutable journal.
         """
-        return Ledger._made(self._source, self.plans, self._options, self._until(day(date=date), "date"))
+        then = self._until(day(date=date), "date")
+        return Ledger._made(self._source, self.plans, replace(self._options, known_by=then.toordinal()), then)
 
     def roll_forward(
         self, period: Period = "month", *, by: By | None = None, week_start: Weekday = "monday"
@@ -339,9 +350,9 @@ class Ledger:
             ...     {"kind": "visit", "date": "2024-02-05", "customer": "ann"},
             ... ]
             >>> print(Ledger.from_events(events, [plan], as_of="2024-02-29").roll_forward())
-             period  earned ratio  collections  earned  breakage  delivery_cost  liability  refunds  sessions
-            2024-01          0.33        1,000     333         0              0        667        0         2
-            2024-02             -            0     334         0              0        333        0         1
+             period  ratio  collected  earned  breakage  cost  liability  refunds  sessions
+            2024-01   0.33      1,000     333         0     0        667        0         2
+            2024-02      -          0     334         0     0        333        0         1
 
         References:
             IFRS 15, 116-118 on contract balances.
@@ -350,21 +361,8 @@ class Ledger:
         choice(WEEKDAYS, week_start=week_start)
         if by is not None:
             choice(BYS, by=by)
-        made = self._book
-        opened = period_of(dt.date.fromordinal(made.flows.first_day()), period, week_start)
-        periods = range(opened, period_of(self.as_of, period, week_start) + 1)
-        ends = np.array([last_day(each, period, week_start).toordinal() for each in periods])
-        ends[-1] = made.as_of
-        key, groups = made.key(by)
-        return roll(
-            made.flows.grid(key, len(groups), ends),
-            _assets(made, by, ends),
-            period=period,
-            as_of=self.as_of,
-            starts=[first_day(each, period, week_start) for each in periods],
-            by=by,
-            groups=groups,
-        )
+        starts, ends = periods_until(self._book.flows.first_day(), self.as_of, period, week_start)
+        return roll(sums_of(self._book, by, ends), period=period, as_of=self.as_of, starts=starts, by=by)
 
     def earned_ratio(
         self, period: Period = "month", *, week_start: Weekday = "monday", undefined: Undefined = "raise"
@@ -601,7 +599,10 @@ class Ledger:
         return str(self.roll_forward())
 
 
-def _plans(plans: Iterable[PackagePlan]) -> tuple[PackagePlan, ...]:
+def read_plans(plans: Iterable[PackagePlan]) -> tuple[PackagePlan, ...]:
+    """Check the plans of a book."""
+    if isinstance(plans, PackagePlan) or not isinstance(plans, Iterable):
+        raise InvalidType(f"plans must be a list of PackagePlan, got {type(plans).__name__}")
     sold = tuple(plans)
     for number, each in enumerate(sold):
         if not isinstance(each, PackagePlan):
@@ -616,25 +617,3 @@ def _plans(plans: Iterable[PackagePlan]) -> tuple[PackagePlan, ...]:
     if len(currencies) > 1:
         raise InvalidValue(f"plans are in {', '.join(sorted(map(str, currencies)))}; keep one ledger a currency")
     return sold
-
-
-def _assets(made: Book, by: By | None, ends: IntArray) -> IntArray:
-    """Contract assets of each group at the end of each period, contract by contract."""
-    key, groups = made.key(by)
-    total = np.zeros((len(groups), len(ends)), np.int64)
-    packages = made.packages
-    partly = np.append((packages.cash < packages.price) & ~packages.taken_over, np.ones(len(made.unpaid.plan), bool))
-    if not partly.any():
-        return total
-    people = len(made.columns.customers)
-    shares = [each.package * people + each.owner for each in made.flows.postings]
-    contracts = np.unique(np.concatenate([each[partly[each // people]] for each in shares]))
-
-    def contract_of(package: IntArray, owner: IntArray) -> IntArray:
-        code = package * people + owner
-        place = np.minimum(np.searchsorted(contracts, code), len(contracts) - 1)
-        return np.where(contracts[place] == code, place, -1)
-
-    balance = np.cumsum(owed(made.flows.grid(contract_of, len(contracts), ends)), axis=1)
-    np.add.at(total, key(contracts // people, contracts % people), np.maximum(-balance, 0))
-    return total

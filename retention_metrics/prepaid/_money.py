@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Sequence
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from retention_metrics._checks import at_least, first_true, whole
+from retention_metrics._checks import finite, first_true, whole
 from retention_metrics._typing import IntArray
 from retention_metrics.errors import InvalidType, InvalidValue
 
@@ -17,13 +17,16 @@ MOST_MONEY = 2**60
 MOST_SESSIONS = 2**30
 BASIS = 10_000
 _EXACT_IN_FLOAT = 2**53
+_DIGITS = Context(prec=40)
 
 
 @overload
 def to_minor(x: float | Decimal, exponent: int = 2) -> int: ...
 @overload
-def to_minor(x: Sequence[float] | NDArray[Any], exponent: int = 2) -> IntArray: ...
-def to_minor(x: float | Decimal | Sequence[float] | NDArray[Any], exponent: int = 2) -> int | IntArray:
+def to_minor(x: Sequence[float | Decimal | None] | NDArray[Any], exponent: int = 2) -> IntArray: ...
+def to_minor(
+    x: float | Decimal | Sequence[float | Decimal | None] | NDArray[Any], exponent: int = 2
+) -> int | IntArray:
     r"""Whole minor units of an amount of money, which must be exact: 15.10 is 1510 cents, 15.105 is refused.
 
     .. math:: n = x \cdot 10^{e}
@@ -31,14 +34,15 @@ def to_minor(x: float | Decimal | Sequence[float] | NDArray[Any], exponent: int 
     A float stands for the decimal number that it is printed as, so 0.1 is ten cents, and 0.1 + 0.2 is refused.
 
     Args:
-        x: An amount in major units, or amounts; a ``Decimal`` or floats below :math:`2^{53}` minor units.
+        x: An amount in major units, or amounts; ``Decimal``, or floats below :math:`2^{53}` minor units. Amounts that
+            are missing are ``None``, or masked (``numpy.ma``).
         exponent: Decimal places of the currency, from 0 to 4: 2 for most, 0 for the yen, 3 for the Kuwaiti dinar.
 
     Returns:
-        An int for a number, an int64 array for several.
+        An int for a number, an int64 array for several; a masked one when some are missing.
 
     Raises:
-        InvalidValue: An amount is not finite, not exact in minor units, or too large for a float to be exact.
+        InvalidValue: An amount is NaN or infinite, not exact in minor units, or too large for a float to be exact.
         InvalidType: An amount is no number.
 
     Examples:
@@ -46,6 +50,8 @@ def to_minor(x: float | Decimal | Sequence[float] | NDArray[Any], exponent: int 
         1500010
         >>> to_minor([19.99, 5], 2)
         array([1999,  500])
+        >>> to_minor([19.99, None]).tolist()
+        [1999, None]
         >>> to_minor(1200, exponent=0)
         1200
 
@@ -55,24 +61,72 @@ def to_minor(x: float | Decimal | Sequence[float] | NDArray[Any], exponent: int 
     places = whole(0, exponent=exponent)
     if places > 4:
         raise InvalidValue(f"exponent must be from 0 to 4 decimal places, got {places}")
-    scale = 10**places
+    if isinstance(x, np.ma.MaskedArray):
+        return np.ma.array(to_minor(x.filled(0), exponent), mask=x.mask)
+    each = _objects(x)
+    if each is None:
+        return _exact_units("x", x, places)
+    gaps = np.array([value is None for value in each.flat], bool).reshape(each.shape)
+    units = np.zeros(each.shape, np.int64)
+    for where in np.argwhere(~gaps).tolist():
+        units[*where] = _exact_units(f"x[{', '.join(map(str, where))}]", each[*where], places)
+    return np.ma.array(units, mask=gaps) if gaps.any() else units
+
+
+def _objects(x: object) -> NDArray[np.object_] | None:
+    """Amounts to be looked at one by one, or ``None`` when they are plain numbers."""
+    if isinstance(x, Sequence):
+        return np.array([*x, None], object)[:-1] if any(map(_is_special, x)) else None
+    array = np.asarray(x) if hasattr(x, "__array__") else None
+    return array if array is not None and array.dtype == object and array.ndim else None
+
+
+def _is_special(value: object) -> bool:
+    return value is None or isinstance(value, Decimal) or (isinstance(value, float) and math.isnan(value))
+
+
+def _exact_units(name: str, x: Any, places: int) -> int | IntArray:
+    """Minor units of one amount, or of an array of numbers."""
     if isinstance(x, Decimal):
-        scaled = x * scale
-        if not x.is_finite() or scaled != scaled.to_integral_value() or abs(scaled) >= MOST_MONEY:
-            raise InvalidValue(f"x must be a whole number of minor units with {places} decimal places, got {x}")
-        return int(scaled)
+        return _decimal_units(name, x, places)
+    scale = 10**places
     if type(x) is int:
-        return minor_units(-MOST_MONEY, x=x * scale)
-    amounts = np.asarray(at_least(-math.inf, x=x))
+        return minor_units(-MOST_MONEY, **{name: x * scale})
+    raw = np.asarray(x) if isinstance(x, float) or hasattr(x, "__array__") else np.empty(0)
+    nan = first_true(np.isnan(raw)) if raw.dtype.kind == "f" else None
+    if nan is not None:
+        raise _is_nan(_spot(name, nan))
+    amounts = np.asarray(finite(**{name: x}))
     units = np.rint(amounts * scale)
     where = first_true((units / scale != amounts) | (np.abs(units) >= _EXACT_IN_FLOAT))
     if where is not None:
-        spot = f"x[{', '.join(map(str, where))}]" if where else "x"
         raise InvalidValue(
-            f"{spot} must be a whole number of minor units with {places} decimal places, below 2**53 of them, got "
-            f"{float(amounts[where])!r}; round it first, by a rule of your own"
+            f"{_spot(name, where)} must be a whole number of minor units with {places} decimal places, below 2**53 of "
+            f"them, got {float(amounts[where])!r}; round it first, by a rule of your own"
         )
     return int(units) if units.ndim == 0 else units.astype(np.int64)
+
+
+def _decimal_units(name: str, x: Decimal, places: int) -> int:
+    if x.is_nan():
+        raise _is_nan(name)
+    if not x.is_finite():
+        raise InvalidValue(f"{name} must be a finite number, got {x}")
+    rule = f"a whole number of minor units with {places} decimal places, below 2**60 of them"
+    if x.copy_abs() >= MOST_MONEY:
+        raise InvalidValue(f"{name} must be {rule}, got {x}")
+    units = int(x.quantize(Decimal(1).scaleb(-places), context=_DIGITS).scaleb(places, context=_DIGITS))
+    if Decimal(units).scaleb(-places, context=_DIGITS) != x or abs(units) >= MOST_MONEY:
+        raise InvalidValue(f"{name} must be {rule}, got {x}")
+    return units
+
+
+def _spot(name: str, where: tuple[int, ...]) -> str:
+    return f"{name}[{', '.join(map(str, where))}]" if where else name
+
+
+def _is_nan(spot: str) -> InvalidValue:
+    return InvalidValue(f"{spot} is NaN; mask what is missing, as numpy.ma.masked_invalid(x) does, or pass None for it")
 
 
 def session_shares(price: int, sessions: int) -> IntArray:

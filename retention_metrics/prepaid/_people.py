@@ -154,6 +154,12 @@ def dormant_customers(made: Book, days: int) -> Dormant:
     )
 
 
+def no_one(as_of: dt.date, days: int) -> Dormant:
+    """The list of a book in which nobody is dormant."""
+    none = np.zeros(0, np.int64)
+    return Dormant(as_of, days, np.zeros(0, object), none, none, none, none, none, none)
+
+
 def expiring_packages(made: Book, within: int) -> Expiring:
     """See :meth:`Ledger.expiring`."""
     packages, standing = made.packages, made.replay.standing

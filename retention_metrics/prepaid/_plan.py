@@ -104,7 +104,8 @@ class PackagePlan(_Rules):
         validity_months: The same in months: to the day before the anniversary.
         starts: Whether validity or term counts from the purchase or from the first visit.
         expiry: What becomes of unused sessions after that: ``"forfeit"`` makes their value breakage, ``"refund"`` pays
-            it back, ``"never"`` lets nothing expire.
+            it back, ``"never"`` lets nothing expire. Without a validity only packages end whose sale names a day
+            (``expires``).
         cost_per_session: What delivering a session, or a visit within a term, costs.
         commission: Paid out at the sale, per package.
         commission_bps: Paid out of every payment, in basis points of it, rounded half up.

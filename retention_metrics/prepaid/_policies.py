@@ -1,7 +1,7 @@
 """What honesty costs: the same book under refund on demand, under expiry, and under re-rating."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -70,17 +70,19 @@ class PolicyRow(BaseModel):
 
 
 class PolicyComparison(BaseModel):
-    """A book under several policies, the one it was sold under first."""
+    """A book under several policies, the one it was sold under first; and why others do not apply to it, by name."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     rows: tuple[PolicyRow, ...]
+    left_out: dict[str, str] = {}
 
     def __getitem__(self, policy: str) -> PolicyRow:
         for row in self.rows:
             if row.policy == policy:
                 return row
-        raise InvalidValue(f"there is no policy {policy!r}; there are {[row.policy for row in self.rows]}")
+        reason = f": {self.left_out[policy]}" if policy in self.left_out else ""
+        raise InvalidValue(f"there is no policy {policy!r}{reason}; there are {[row.policy for row in self.rows]}")
 
     def to_dict(self) -> dict[str, dict[str, Any]]:
         """The rows by policy, with income and result."""
@@ -92,11 +94,12 @@ class PolicyComparison(BaseModel):
         return columns_to_frame({name: [row[name] for row in rows] for name in rows[0]}, backend)
 
     def __str__(self) -> str:
-        """The policies side by side."""
+        """The policies side by side, and those that do not apply."""
         rows = self.to_dict()
         names = ["earned", "breakage", "kept_of_refunds", "refunds_paid", "result", "liability", "refundable_now"]
         names += ["visits_turned_away", "refunds_refused"]
-        return text_table({"": names} | {policy: [row[name] for name in names] for policy, row in rows.items()})
+        table = text_table({"": names} | {policy: [row[name] for name in names] for policy, row in rows.items()})
+        return "\n".join([table, *(f"{policy} is left out: {reason}" for policy, reason in self.left_out.items())])
 
 
 def compare_policies(ledger: Ledger, *, validity_days: int | None = None) -> PolicyComparison:
@@ -119,7 +122,8 @@ def compare_policies(ledger: Ledger, *, validity_days: int | None = None) -> Pol
         validity_days: Days of validity under ``expiry`` for plans that have no validity of their own, >= 1.
 
     Returns:
-        A :class:`PolicyComparison`; ``rerating`` is left out when a plan has no list price.
+        A :class:`PolicyComparison`; ``rerating`` is left out when a plan has no list price, and all but ``as_sold``
+        when every plan is a term.
 
     Raises:
         InvalidValue: ``validity_days`` is missing and some plan has no validity.
@@ -146,14 +150,24 @@ def compare_policies(ledger: Ledger, *, validity_days: int | None = None) -> Pol
     rules: dict[str, Callable[[PackagePlan], PackagePlan]] = {
         "refund_on_demand": lambda plan: _lasting(plan, RefundPolicy()),
         "expiry": lambda plan: _forfeiting(plan, days),
+        "rerating": lambda plan: _lasting(plan, RefundPolicy(kind="rerate")),
     }
-    if all(plan.is_term or plan.list_price is not None for plan in ledger.plans):
-        rules["rerating"] = lambda plan: _lasting(plan, RefundPolicy(kind="rerate"))
+    left_out = _inapplicable(ledger.plans, rules)
     rows = [_row("as_sold", ledger, Counter())]
     for name, rule in rules.items():
+        if name in left_out:
+            continue
         other = _replayed(ledger, tuple(plan if plan.is_term else rule(plan) for plan in ledger.plans))
         rows.append(_row(name, other, _refused(ledger, other)))
-    return PolicyComparison(rows=tuple(rows))
+    return PolicyComparison(rows=tuple(rows), left_out=left_out)
+
+
+def _inapplicable(plans: tuple[PackagePlan, ...], policies: Iterable[str]) -> dict[str, str]:
+    """Policies that do not apply to some plans, and why."""
+    of_sessions = [plan for plan in plans if not plan.is_term]
+    if not of_sessions:
+        return dict.fromkeys(policies, "every plan is a term, and terms keep their rules")
+    return {"rerating": f"plan {plan.id!r} has no list_price" for plan in of_sessions if plan.list_price is None}
 
 
 def _lasting(plan: PackagePlan, refund: RefundPolicy) -> PackagePlan:

@@ -9,9 +9,10 @@ import numpy as np
 
 from retention_metrics._checks import freeze
 from retention_metrics._frames import Backend, columns_to_frame
-from retention_metrics._periods import label
-from retention_metrics._typing import FloatArray, IntArray, Period
+from retention_metrics._periods import first_day, label, last_day, period_of
+from retention_metrics._typing import FloatArray, IntArray, Period, Weekday
 from retention_metrics.prepaid._flows import outstanding, owed
+from retention_metrics.prepaid._sums import Sums
 from retention_metrics.prepaid._text import text_table
 
 
@@ -132,13 +133,13 @@ class RollForward:
         return columns_to_frame(columns | {name: getattr(self, name) for name in AMOUNTS}, backend)
 
     def __str__(self) -> str:
-        """The main columns as text."""
+        """The main columns as text; ``ratio`` is :attr:`earned_ratio`."""
         columns: dict[str, list[Any]] = {"period": self.labels}
         if self.groups is not None and self.by is not None:
             columns[self.by] = [str(group) for group in self.groups]
-        columns["earned ratio"] = self.earned_ratio.tolist()
-        shown = {name: name for name in ("collections", "earned", "breakage", "delivery_cost", "liability")}
-        shown |= {"refunds_paid": "refunds", "sessions_outstanding": "sessions"}
+        columns["ratio"] = self.earned_ratio.tolist()
+        shown = {"collections": "collected", "earned": "earned", "breakage": "breakage", "delivery_cost": "cost"}
+        shown |= {"liability": "liability", "refunds_paid": "refunds", "sessions_outstanding": "sessions"}
         columns |= {title: getattr(self, name).tolist() for name, title in shown.items()}
         return text_table(columns)
 
@@ -146,26 +147,24 @@ class RollForward:
 AMOUNTS = tuple(each.name for each in fields(RollForward))[5:]
 
 
-def roll(
-    sums: dict[str, IntArray],
-    contract_asset: IntArray,
-    *,
-    period: Period,
-    as_of: dt.date,
-    starts: Sequence[dt.date],
-    by: str | None,
-    groups: Sequence[Hashable],
-) -> RollForward:
-    """The roll-forward of movements that are added up by name, each of shape (groups, periods), however that was done.
+def periods_until(first: int, as_of: dt.date, period: Period, week_start: Weekday) -> tuple[list[dt.date], IntArray]:
+    """The first days of the periods from that of a day to that of ``as_of``, and their last days as ordinals."""
+    opened = period_of(dt.date.fromordinal(first), period, week_start)
+    periods = range(opened, period_of(as_of, period, week_start) + 1)
+    ends = np.array([last_day(each, period, week_start).toordinal() for each in periods])
+    ends[-1] = as_of.toordinal()
+    return [first_day(each, period, week_start) for each in periods], ends
 
-    Groups in which nothing ever moved are left out.
-    """
-    net, left = np.cumsum(owed(sums), axis=1), np.cumsum(outstanding(sums), axis=1)
-    columns = sums | {
-        "opening": net - owed(sums),
-        "liability": net + contract_asset,
-        "contract_asset": contract_asset,
-        "escheat": np.cumsum(sums["escheat"], axis=1),
+
+def roll(sums: Sums, *, period: Period, as_of: dt.date, starts: Sequence[dt.date], by: str | None) -> RollForward:
+    """The roll-forward of movements that are added up; groups in which nothing ever moved are left out."""
+    moved, asset = sums.moved, sums.contract_asset
+    net, left = np.cumsum(owed(moved), axis=1), np.cumsum(outstanding(moved), axis=1)
+    columns = moved | {
+        "opening": net - owed(moved),
+        "liability": net + asset,
+        "contract_asset": asset,
+        "escheat": np.cumsum(moved["escheat"], axis=1),
         "sessions_outstanding": left,
     }
     some = np.flatnonzero(np.any([each.any(axis=1) for each in columns.values()], axis=0) | (by is None)).tolist()
@@ -174,6 +173,6 @@ def roll(
         as_of=as_of,
         by=by,
         starts=tuple(each for each in starts for _ in some),
-        groups=None if by is None else tuple(groups[each] for _ in starts for each in some),
+        groups=None if by is None else tuple(sums.groups[each] for _ in starts for each in some),
         **{name: columns[name][some].T.ravel() for name in AMOUNTS},
     )

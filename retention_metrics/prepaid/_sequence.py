@@ -9,7 +9,7 @@ operations on arrays, however many customers there are.
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,7 +47,7 @@ class Rules:
     Attributes:
         grace_days: Days after its last usable day on which a package is still honoured.
         allow_excess: Whether more than is owed may be refunded, at a cost.
-        unpaid: Whether visits without a package are refused, or booked at list price as receivables.
+        unpaid: Whether visits without a session are refused, or booked at list price as receivables.
         reconcile: Whether such visits are taken from the next package that the customer buys.
     """
 
@@ -57,13 +57,20 @@ class Rules:
     reconcile: bool
 
 
+class UnpaidVisit(NamedTuple):
+    """Who came, and the plan that prices it."""
+
+    customer: int
+    plan: int
+
+
 @dataclass(slots=True)
 class Booked:
     """What became of the events: the package of each, whether it counts, on which day, and the visit a void takes back.
 
     Events of a day are in order of ``turn`` (where they were taken one after another), ``seq``, and ``rank``, which is
     twice their kind, so that there is room between. ``unpaid`` are visits that no package covered, ``settled`` the days
-    on which some of them were settled, by event.
+    on which some of them were settled, by event. ``goodwill`` are refunds of what is closed: event, package and owner.
     """
 
     package: IntArray
@@ -74,8 +81,9 @@ class Booked:
     rank: NDArray[np.int8]
     turn: IntArray
     target: IntArray
-    unpaid: list[int] = field(default_factory=list)
+    unpaid: dict[int, UnpaidVisit] = field(default_factory=dict)
     settled: dict[int, int] = field(default_factory=dict)
+    goodwill: list[tuple[int, int, int]] = field(default_factory=list)
 
 
 class Sequence:
@@ -86,13 +94,13 @@ class Sequence:
         columns: Columns,
         packages: Packages,
         booked: Booked,
-        plan_of_unpaid: Callable[[int], int],
+        priced: Callable[[int], int],
         rules: Rules,
         problems: Problems,
     ) -> None:
         size = len(packages)
         self.columns, self.packages, self.booked = columns, packages, booked
-        self.plan_of_unpaid, self.rules, self.problems = plan_of_unpaid, rules, problems
+        self.priced, self.rules, self.problems = priced, rules, problems
         self.bought = np.zeros(size, bool)
         self.owner = packages.customer.copy()
         self.left = np.where(packages.term, UNLIMITED, packages.sessions)
@@ -254,11 +262,10 @@ class Sequence:
     def visit(self, rows: IntArray) -> None:
         nameless = self.booked.package[rows] < 0
         if nameless.any():
-            found = self._choose(rows[nameless])
+            found, closed = self._choose(rows[nameless])
             self.booked.package[rows[nameless]] = found
-            missed = rows[nameless][found < 0]
-            if missed.size:
-                self._without_package(missed)
+            for row, package in zip(rows[nameless][found < 0].tolist(), closed[found < 0].tolist(), strict=True):
+                self._without_package(row, package)
             rows = rows[self.booked.package[rows] >= 0]
         rows, which = self._open(rows)
         rows, which = self._keep(
@@ -267,12 +274,10 @@ class Sequence:
             "in_freeze",
             lambda i, p: f"{self._named(p)} is frozen {self._freeze_on(p, int(self.columns.day[i]))}",
         )
-        rows, which = self._keep(
-            rows,
-            self.left[which] > 0,
-            "overdraw",
-            lambda _, p: f"{self._named(p)} has {self.packages.sessions[p]:,} sessions, and all of them are used",
-        )
+        used_up = self.left[which] <= 0
+        for row, package in zip(rows[used_up].tolist(), which[used_up].tolist(), strict=True):
+            self._overdrawn(row, package)
+        rows, which = rows[~used_up], which[~used_up]
         self._use(which, self.columns.posted[rows])
         self.done[rows] = True
 
@@ -293,6 +298,8 @@ class Sequence:
             if package < 0:
                 self._forget(row, target)
                 continue
+            if not self._of_customer(np.array([row]))[0].size:
+                continue
             gone = self.refunded[package] < NEVER or (
                 self.packages.expiry[package] == PAY_BACK
                 and self._expired(np.array([package]), self.columns.posted[row : row + 1])[0]
@@ -308,12 +315,12 @@ class Sequence:
                 self.used[package] -= 1
 
     def give_back(self, rows: IntArray) -> None:
+        if self.rules.allow_excess:
+            rows = self._without_goodwill(rows)
         rows, which = self._open(rows)
-        day = self.columns.posted[rows]
-        ended = self.packages.term[which] & (day > self.expires[which])
         rows, which = self._keep(
             rows,
-            (self.left[which] > 0) & ~ended,
+            ~self._finished(which, self.columns.posted[rows]),
             "nothing_left",
             lambda _, p: f"nothing of {self._named(p)} is left to be refunded",
         )
@@ -345,6 +352,22 @@ class Sequence:
         )
         self.owed[which] = np.maximum(earned[fits] - self.paid[which], 0)
         self.refunded[which] = self.columns.posted[rows]
+
+    def _without_goodwill(self, rows: IntArray) -> IntArray:
+        """Refunds of what is still open; an amount that is paid for what is closed is set apart."""
+        rows, which = self._of_owner(rows)
+        day = self.columns.posted[rows]
+        closed = (self.refunded[which] < NEVER) | self._expired(which, day) | self._finished(which, day)
+        closed &= self.columns.amount[rows] != MISSING
+        apart = zip(*(each[closed].tolist() for each in (rows, which, self.owner[which])), strict=True)
+        self.booked.goodwill.extend(apart)
+        self.booked.good[rows[closed]] = False
+        return rows[~closed]
+
+    def _finished(self, which: IntArray, day: IntArray) -> BoolArray:
+        """Packages without a session left, and terms that are over."""
+        finished: BoolArray = (self.left[which] <= 0) | (self.packages.term[which] & (day > self.expires[which]))
+        return finished
 
     def _begin(self, which: IntArray, start: IntArray) -> None:
         """Let validity or term start."""
@@ -412,16 +435,20 @@ class Sequence:
         """Events of packages that have been sold, to the customer who is named."""
         which = self.booked.package[rows]
         known = self.bought[which] & (self.columns.day[rows] >= self.packages.day[which])
-        rows, which = self._keep(
+        rows, _ = self._keep(
             rows,
             known,
             "before_purchase",
             lambda i, p: f"{self._named(p)} was sold on {shown(self.packages.day[p])}, after this {self._kind(i)}",
         )
+        return self._of_customer(rows)
+
+    def _of_customer(self, rows: IntArray) -> tuple[IntArray, IntArray]:
+        """Events of packages that belong to the customer who is named."""
         customer = self.columns.customer[rows]
         return self._keep(
             rows,
-            (customer < 0) | (customer == self.owner[which]),
+            (customer < 0) | (customer == self.owner[self.booked.package[rows]]),
             "other_owner",
             lambda i, p: (
                 f"{self._named(p)} belongs to customer {self._customer(self.owner[p])!r}, not to "
@@ -443,8 +470,11 @@ class Sequence:
         self.booked.good[row] = False
         self.problems.refuse(self.columns, [row], code, lambda _: reason)
 
-    def _choose(self, rows: IntArray) -> IntArray:
-        """The package that each visit uses: by priority, then earliest expiry, then day of the sale, then id."""
+    def _choose(self, rows: IntArray) -> tuple[IntArray, IntArray]:
+        """The package that each visit uses: by priority, then earliest expiry, then day of the sale, then id.
+
+        And one that would have done, had it not expired or been frozen; -1 for none.
+        """
         group = self.group_of[rows]
         low, high = self.group_edges[group], self.group_edges[group + 1]
         counts = high - low
@@ -453,12 +483,14 @@ class Sequence:
         which = self.by_group[low[visit] + offset]
         row = rows[visit]
         day, plan = self.columns.day[row], self.columns.plan[row]
-        open_ = self.bought[which] & (self.owner[which] == self.columns.customer[row]) & (self.left[which] > 0)
-        open_ &= (self.refunded[which] == NEVER) & (self.packages.day[which] <= day)
+        held = self.bought[which] & (self.owner[which] == self.columns.customer[row]) & (self.left[which] > 0)
+        held &= (self.refunded[which] == NEVER) & (self.packages.day[which] <= day)
+        held &= (plan < 0) | (self.packages.plan[which] == plan)
         honoured = np.where(self.packages.expiry[which] != PAY_BACK, day, self.columns.posted[row])
-        open_ &= ~self._expired(which, honoured)
+        open_ = held & ~self._expired(which, honoured)
         open_ &= ~self._frozen(which, row)
-        open_ &= (plan < 0) | (self.packages.plan[which] == plan)
+        closed = np.full(len(rows), -1)
+        closed[visit[held]] = which[held]
         visit, which = visit[open_], which[open_]
         ranks = (self.packages.priority, self.expires, self.packages.day, self.packages.code)
         best_first = sorted_by(visit, *(rank[which] for rank in ranks)) if visit.size else visit
@@ -466,27 +498,53 @@ class Sequence:
         first = np.append(True, np.diff(visit) > 0)[: len(visit)]
         found = np.full(len(rows), -1)
         found[visit[first]] = which[first]
-        return found
+        return found, closed
 
-    def _without_package(self, rows: IntArray) -> None:
-        for row in rows.tolist():
-            customer = int(self.columns.customer[row])
-            priced = self.rules.unpaid == "receivable" and self.plan_of_unpaid(row) >= 0
-            if priced:
-                self.booked.unpaid.append(row)
-                self.done[row] = True
-                self.pending[customer].append(row)
-                continue
-            if self.rules.unpaid == "receivable":
-                remedy = "name a plan with a list_price, at which it can be booked"
-            else:
-                remedy = 'unpaid="receivable" would book it at list price'
-            self._refuse(
-                row,
-                "no_package",
-                f"customer {self._customer(customer)!r} has no package with a session left on "
-                f"{shown(self.columns.day[row])}; {remedy}",
-            )
+    def _without_package(self, row: int, closed: int) -> None:
+        """A visit of a customer without a session left, but perhaps in a package that is closed on that day."""
+        customer = int(self.columns.customer[row])
+        if self._receivable(row, customer, int(self.columns.plan[row])):
+            return
+        if self.rules.unpaid == "receivable":
+            remedy = "name a plan with a list_price, at which it can be booked"
+        else:
+            remedy = 'unpaid="receivable" would book it at list price'
+        day = int(self.columns.day[row])
+        self._refuse(
+            row,
+            "no_package",
+            f"customer {self._customer(customer)!r} has no package with a session left on {shown(day)}"
+            f"{self._why_closed(closed, day) if closed >= 0 else ''}; {remedy}",
+        )
+
+    def _overdrawn(self, row: int, package: int) -> None:
+        """A visit on a package that is used up."""
+        named = int(self.columns.plan[row])
+        if self._receivable(row, int(self.owner[package]), named if named >= 0 else int(self.packages.plan[package])):
+            return
+        remedy = "; its plan has no list_price, at which the visit could be booked"
+        self._refuse(
+            row,
+            "overdraw",
+            f"{self._named(package)} has {self.packages.sessions[package]:,} sessions, and all of them are used"
+            + (remedy if self.rules.unpaid == "receivable" else ""),
+        )
+
+    def _receivable(self, row: int, customer: int, plan: int) -> bool:
+        """Let the customer owe the list price of a visit, where that is the rule and a plan has one."""
+        plan = self.priced(plan) if self.rules.unpaid == "receivable" else -1
+        if plan < 0:
+            return False
+        self.booked.unpaid[row] = UnpaidVisit(customer, plan)
+        self.booked.package[row] = -1
+        self.done[row] = True
+        self.pending[customer].append(row)
+        return True
+
+    def _why_closed(self, package: int, day: int) -> str:
+        if any(first <= day <= last for first, last in self.freezes[package]):
+            return f": {self._named(package)} is frozen {self._freeze_on(package, day)}"
+        return f": {self._named(package)} expired on {shown(self.expires[package])}"
 
     def _settle(self, row: int, package: int) -> None:
         """Take visits that nobody paid for from a package that is bought now."""
@@ -506,8 +564,17 @@ class Sequence:
 
     def _forget(self, row: int, target: int) -> None:
         """Take back a visit that no package covered."""
+        customer, named = self.booked.unpaid[target].customer, int(self.columns.customer[row])
+        if named not in (-1, customer):
+            self._refuse(
+                row,
+                "other_owner",
+                f"the visit to be taken back is of customer {self._customer(customer)!r}, not of "
+                f"{self._customer(named)!r}",
+            )
+            return
         self.voided[target] = True
-        self.pending[int(self.columns.customer[target])].remove(target)
+        self.pending[customer].remove(target)
         self.booked.settled[target] = int(self.columns.posted[row])
         self.booked.good[row] = False
 

@@ -45,9 +45,11 @@ def unpaid_plan(plans: tuple[PackagePlan, ...], named: int) -> int:
 
 def unpaid_visits(columns: Columns, booked: Booked, plans: tuple[PackagePlan, ...], packages: int) -> UnpaidVisits:
     """The visits that no package covered, as packages numbered after the ``packages`` sold."""
-    visits = np.array(sorted(booked.unpaid, key=lambda i: (columns.posted[i], columns.customer[i], columns.id[i])), int)
-    plan = np.array([unpaid_plan(plans, int(columns.plan[each])) for each in visits], np.int64)
-    customer, day = columns.customer[visits], columns.posted[visits]
+    who_came = booked.unpaid
+    visits = np.array(sorted(who_came, key=lambda i: (columns.posted[i], who_came[i].customer, columns.id[i])), int)
+    customer = np.array([who_came[each].customer for each in visits.tolist()], np.int64)
+    plan = np.array([who_came[each].plan for each in visits.tolist()], np.int64)
+    day = columns.posted[visits]
     price = np.array([plans[each].list_price for each in plan], np.int64)
     cost = np.array([plans[each].cost_per_session for each in plan], np.int64)
     settled_on = np.array([booked.settled.get(int(each), -1) for each in visits], np.int64)

@@ -1,8 +1,10 @@
 """Which events count: what can be said against each by itself, and those that came twice or too late."""
 
 import datetime as dt
+import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import cache
 from typing import Literal
 
 import numpy as np
@@ -12,6 +14,7 @@ from retention_metrics.prepaid._columns import (
     FREEZE,
     INSTALMENT,
     KINDS,
+    LAST_DAY,
     MISSING,
     OPENING,
     PURCHASE,
@@ -35,6 +38,7 @@ Late = Literal["post", "error"]
 
 _LATE_KINDS = (PURCHASE, INSTALMENT, VISIT, VOID, REFUND)
 _RANGES = {"amount": (0, MOST_MONEY), "price": (0, MOST_MONEY), "sessions": (1, MOST_SESSIONS), "days": (1, 36_526)}
+_DAYS = ("until", "expires")
 _IDS = ("package", "customer", "plan", "segment", "to", "target")
 _CONTENT = ("kind", "day", "seq", *DETAILS)
 
@@ -54,6 +58,7 @@ def usable_columns(
     plans: tuple[PackagePlan, ...],
     *,
     as_of: int,
+    known_by: int | None,
     dedupe: Dedupe,
     closed_until: int | None,
     late: Late,
@@ -67,6 +72,10 @@ def usable_columns(
     later = (columns.posted > as_of) & checks.good
     checks.good &= ~later
     ignored = {"after as_of": int(np.count_nonzero(later))}
+    if known_by is not None:
+        unknown = (recorded > known_by) & checks.good
+        checks.good &= ~unknown
+        ignored["recorded after as_of"] = int(np.count_nonzero(unknown))
     checks.fields()
     checks.sense(currencies, plans)
     if not checks.good.all():
@@ -113,7 +122,7 @@ class _Checks:
     def fields(self) -> None:
         """Refuse events without what their kind needs, with what it does not have, and numbers out of range."""
         columns = self.columns
-        bad_day = (columns.day < 1) | (columns.day > dt.date.max.toordinal())
+        bad_day = (columns.day < 1) | (columns.day > LAST_DAY)
         self.refuse(np.flatnonzero(bad_day), "no_date", lambda _: "the event has no date")
         visits = columns.kind == VISIT
         others = np.flatnonzero(~visits)
@@ -129,6 +138,8 @@ class _Checks:
             self.refuse(strange, "strange_field", lambda i, name=name: f"{self.name(i)} takes no {name}")  # type: ignore[misc]
             if name in _RANGES:
                 self.range(name, values, others[given])
+            elif name in _DAYS:
+                self.calendar(name, values, others[given])
         lost = visits & (columns.package < 0) & (columns.customer < 0)
         self.refuse(np.flatnonzero(lost), "incomplete", lambda _: "visit needs package or customer")
 
@@ -141,11 +152,28 @@ class _Checks:
             lambda i: f"{name} must be a whole number >= {low} and below {high:,}, got {values[i]:,}",
         )
 
+    def calendar(self, name: str, values: IntArray, some: IntArray) -> None:
+        """Refuse days that are in no calendar."""
+        self.refuse(
+            some[(values[some] < 1) | (values[some] > LAST_DAY)],
+            "out_of_range",
+            lambda i: f"{name} must be a day from 0001-01-01 to 9999-12-31, got the ordinal {values[i]:,}",
+        )
+
     def sense(self, currencies: Labels, plans: tuple[PackagePlan, ...]) -> None:
         """Refuse unknown plans, other currencies, and days in the wrong order."""
         columns = self.columns
+
+        @cache
+        def no_plan(name: str | int) -> str:
+            (near,) = difflib.get_close_matches(str(name), [str(each.id) for each in plans], n=1, cutoff=0)
+            nearest = next(each.id for each in plans if str(each.id) == near)
+            return f"there is no plan {name!r} among the plans; the nearest is {nearest!r}"
+
         self.refuse(
-            np.flatnonzero(columns.plan == -2), "unknown_plan", lambda _: "the plan of the event is not among the plans"
+            np.flatnonzero(columns.plan < -1),
+            "unknown_plan",
+            lambda i: no_plan(columns.plan_names[-2 - columns.plan[i]]),
         )
         if len(currencies):
             own = plans[0].currency
