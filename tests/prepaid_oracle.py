@@ -132,7 +132,7 @@ class Oracle:
         self.closed_until = closed_until
         self.packages, self.flows, self.issues, self.ignored = {}, Counter(), [], Counter()
         self.visits, self.pending, self.singles = {}, [], []
-        self.signs = {}
+        self.signs, self.refused_sales = {}, set()
         chosen = self._read(events)
         self.known = {each["package"] for each in chosen if each["kind"] in ("purchase", "opening")}
         self.ids = {each["id"]: each for each in chosen if each.get("id") is not None}
@@ -148,7 +148,7 @@ class Oracle:
             recorded = event.pop("recorded", None)
             if self.closed_until and event["date"] <= self.closed_until and recorded and recorded > self.closed_until:
                 if event["kind"] in ("opening", "freeze", "extension", "transfer"):
-                    self.issues.append((row, "late"))
+                    self._leave_out(event, "late")
                     continue
                 event["posted"] = self.closed_until + dt.timedelta(days=1)
             if event["posted"] > self.as_of:
@@ -163,17 +163,17 @@ class Oracle:
                 if seen[event["id"]] == content:
                     self.ignored["repeated"] += 1
                 else:
-                    self.issues.append((event["row"], "id_taken"))
+                    self._leave_out(event, "id_taken")
                 continue
             if event.get("id") is not None:
                 seen[event["id"]] = content
             if event["kind"] in ("purchase", "opening"):
                 if event["package"] in sold:
-                    self.issues.append((event["row"], "sold_twice"))
+                    self._leave_out(event, "sold_twice")
                     continue
                 sold.add(event["package"])
                 if self.plans[event["plan"]].sessions is None and event["posted"] != event["date"]:
-                    self.issues.append((event["row"], "late"))
+                    self._leave_out(event, "late")
                     continue
             once.append(event)
         once.sort(
@@ -186,6 +186,15 @@ class Oracle:
             )
         )
         return once
+
+    def _leave_out(self, event, code):
+        self.issues.append((event["row"], code))
+        if event["kind"] in ("purchase", "opening"):
+            self.refused_sales.add(event["package"])
+
+    def _must_be_sold(self, package):
+        if package not in self.known:
+            raise Refused("sale_refused" if package in self.refused_sales else "unknown_package")
 
     def _live(self, events):
         today = min(each["posted"] for each in events)
@@ -301,7 +310,7 @@ class Oracle:
             for waiting in list(self.pending):
                 visit, single = waiting
                 fits = visit.get("plan") in (None, plan.id)
-                if visit["customer"] == package.owner and fits and (package.term or package.left() > 0):
+                if single.owner == package.owner and fits and (package.term or package.left() > 0):
                     self.pending.remove(waiting)
                     self._drop_single(day, single)
                     if package.started is None:
@@ -368,11 +377,11 @@ class Oracle:
             if package.frozen_on(event["date"]):
                 raise Refused("in_freeze")
             if not package.term and package.left() == 0 and not (package.expired and package.used < package.sessions):
-                raise Refused("overdraw")
+                return self._unpaid(event, package.owner, event.get("plan", package.plan.id), "overdraw")
         else:
             package = self._best(event)
             if package is None:
-                return self._unpaid(event)
+                return self._unpaid(event, event["customer"], event.get("plan"), "no_package")
         if package.started is None:
             package.started = event["posted"]
         self._deliver(event["posted"], package)
@@ -382,8 +391,8 @@ class Oracle:
         return None
 
     def _void(self, event):
-        if event.get("package") is not None and event["package"] not in self.known:
-            raise Refused("unknown_package")
+        if event.get("package") is not None:
+            self._must_be_sold(event["package"])
         target = self.ids.get(event["target"])
         if target is None:
             raise Refused("unknown_target")
@@ -394,6 +403,8 @@ class Oracle:
             raise Refused("unbooked_target")
         if package == "voided":
             raise Refused("voided_twice")
+        if event.get("customer") not in (None, package.owner):
+            raise Refused("other_owner")
         for waiting in self.pending:
             if waiting[0]["id"] == event["target"]:
                 self.pending.remove(waiting)
@@ -411,10 +422,17 @@ class Oracle:
         self._rebook(event["posted"], package)
 
     def _refund(self, event):
-        package = self._live_one(event)
+        package = self._mine(event)
         end = package.last_day()
         ended = package.term and end is not None and event["posted"] > end
-        if ended or (not package.term and package.left() == 0):
+        nothing_left = ended or (not package.term and package.left() == 0)
+        closed = nothing_left or package.refunded or self._expired_by(package, event["posted"])
+        if closed and self.allow_excess and event.get("amount") is not None:
+            self._post(event["posted"], package, "refunds_paid", event["amount"])
+            self._post(event["posted"], package, "refund_excess", event["amount"])
+            return
+        self._live_one(event)
+        if nothing_left:
             raise Refused("nothing_left")
         window = package.plan.refund.window_days
         late = window is not None and (event["date"] - package.sold).days > window
@@ -460,16 +478,16 @@ class Oracle:
         package.refunded = day
         self._rebook(day, package)
 
-    def _unpaid(self, event):
-        plan = self.plans.get(event.get("plan"))
+    def _unpaid(self, event, owner, named, otherwise):
+        plan = self.plans.get(named)
         if plan is None and len(self.plans) == 1:
             plan = next(iter(self.plans.values()))
         if self.unpaid_rule == "error" or plan is None or plan.list_price is None:
-            raise Refused("no_package")
+            raise Refused(otherwise)
         single = Package(
             id=("unpaid", event["id"]),
             plan=plan,
-            owner=event["customer"],
+            owner=owner,
             price=plan.list_price,
             sessions=1,
             sold=event["posted"],
@@ -481,7 +499,7 @@ class Oracle:
         )
         self._sell_single(event["posted"], single, 1)
         self.singles.append(single)
-        self.signs[event["id"]] = (event["customer"], event["date"])
+        self.signs[event["id"]] = (owner, event["date"])
         self.visits[event["id"]] = single
         self.pending.append((event, single))
 
@@ -498,8 +516,7 @@ class Oracle:
     # Who may do what
 
     def _mine(self, event):
-        if event["package"] not in self.known:
-            raise Refused("unknown_package")
+        self._must_be_sold(event["package"])
         package = self.packages.get(event["package"])
         if package is None or event["date"] < package.sold:
             raise Refused("before_purchase")

@@ -163,7 +163,8 @@ def random_history(rng, *, calm=False):
                 later = rng.choice([0, 3, 40])
                 target = rng.choice(visits) if visits else "e999"
                 when = next((each["date"] for each in events if each["id"] == target), START)
-                add("void", (when - START).days + later, target=target)
+                who = {"customer": rng.choice(people)} if rng.random() < 0.1 else {}
+                add("void", (when - START).days + later, target=target, **who)
             case "purchase":
                 add("purchase", day, package=package, customer=rng.choice(people), plan=rng.choice(plans).id)
     if events and rng.random() < 0.2:
@@ -312,6 +313,8 @@ def test_order_and_repetition_change_nothing(rng):
 @given(st.randoms(use_true_random=False))
 def test_the_book_of_a_day_is_the_whole_book_cut_there(rng):
     plans, events = random_history(rng)
+    for event in events:
+        event.pop("recorded", None)
     ledger = booked(events, plans, START + dt.timedelta(days=SPAN), **random_options(rng))
     if ledger is None:
         return
@@ -326,6 +329,17 @@ def test_the_book_of_a_day_is_the_whole_book_cut_there(rng):
         np.testing.assert_array_equal(getattr(then, name), getattr(whole, name)[:days], err_msg=name)
     assert ledger.at(date).liability() == ledger.liability(date)
     assert ledger.at(date).contract_asset() == ledger.contract_asset(date)
+
+
+@given(st.randoms(use_true_random=False))
+def test_the_book_of_a_day_knows_nothing_that_was_recorded_later(rng):
+    plans, events = random_history(rng)
+    options, date = random_options(rng), START + dt.timedelta(days=rng.randrange(SPAN))
+    ledger = booked(events, plans, START + dt.timedelta(days=SPAN), **options)
+    then = booked([each for each in events if each.get("recorded", date) <= date], plans, date, **options)
+    if ledger is None or then is None:
+        return
+    same_movements(ledger.at(date).roll_forward("day", by="package"), then.roll_forward("day", by="package"))
 
 
 @given(st.randoms(use_true_random=False))

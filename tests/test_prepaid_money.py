@@ -1,6 +1,6 @@
 """Money in minor units: conversion that refuses what is not exact, and the shares of sessions."""
 
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from fractions import Fraction
 
 import numpy as np
@@ -71,6 +71,31 @@ def test_exact_amounts_come_back(units, exponent):
     assert prepaid.to_minor([float(text)], exponent).tolist() == [units]
 
 
+def test_gaps_are_masked():
+    for amounts in (
+        [None, 19.99, Decimal("5"), 7],
+        np.array([None, 19.99, Decimal("5"), 7], object),
+        np.ma.array([np.nan, 19.99, 5.0, 7.0], mask=[True, False, False, False]),
+        np.ma.array([None, 19.99, Decimal("5"), 7], mask=[True, False, False, False]),
+    ):
+        found = prepaid.to_minor(amounts)
+        assert isinstance(found, np.ma.MaskedArray)
+        assert (found.dtype, found.tolist()) == (np.int64, [None, 1999, 500, 700])
+    assert prepaid.to_minor([None, None]).tolist() == [None, None]
+    decimals = prepaid.to_minor([Decimal("0.1"), Decimal("1152921504606846.97")])
+    assert type(decimals) is np.ndarray
+    assert decimals.tolist() == [10, 115_292_150_460_684_697], "beyond what a float tells apart"
+
+
+def test_the_digits_of_a_decimal_are_not_rounded():
+    with pytest.raises(InvalidValue, match="must be a whole number of minor units"):
+        prepaid.to_minor(Decimal("0.01") + Decimal("1E-26"))
+    with pytest.raises(InvalidValue, match="must be a whole number of minor units"):
+        prepaid.to_minor(Decimal("0.010000000000000000000000000000000000000000000000000001"))
+    with localcontext(prec=3):
+        assert prepaid.to_minor(Decimal("12345.67")) == 1_234_567
+
+
 def test_whole_amounts_and_types():
     assert prepaid.to_minor(1200) == 120_000
     assert type(prepaid.to_minor(15.1)) is int
@@ -87,9 +112,20 @@ def test_amounts_that_are_not_exact_are_refused(amount):
 @pytest.mark.parametrize(
     ("amount", "kind", "message"),
     [
-        (float("nan"), InvalidValue, "got nan"),
-        (float("inf"), InvalidValue, "must be a finite number"),
-        (Decimal("nan"), InvalidValue, "whole number of minor units"),
+        (float("nan"), InvalidValue, "^x is NaN; "),
+        ([1.0, float("nan")], InvalidValue, r"^x\[1\] is NaN; "),
+        ([None, float("nan")], InvalidValue, r"^x\[1\] is NaN; "),
+        (Decimal("nan"), InvalidValue, "^x is NaN; "),
+        (Decimal("sNaN"), InvalidValue, "^x is NaN; "),
+        ([None, Decimal("sNaN")], InvalidValue, r"^x\[1\] is NaN; "),
+        (float("inf"), InvalidValue, "x must be a finite number, got inf"),
+        (Decimal("-inf"), InvalidValue, "x must be a finite number, got -Infinity"),
+        (Decimal("1E+999999"), InvalidValue, "below 2\\*\\*60"),
+        ([True, None], InvalidType, r"x\[0\] must be a number.* got bool True"),
+        ([None, "15"], InvalidType, r"x\[1\] must be a number.* got str '15'"),
+        ([None, [1.0]], InvalidType, r"x\[1\] must be a number.* got list"),
+        ([], InvalidValue, "x is empty"),
+        ([[1.0], [1.0, 2.0]], InvalidValue, "x must be a rectangular array of numbers"),
         (True, InvalidType, "got bool True"),
         ("15", InvalidType, "got str '15'"),
         (None, InvalidType, "got NoneType None"),

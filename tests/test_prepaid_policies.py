@@ -67,11 +67,12 @@ def test_what_each_policy_books_pays_and_owes():
 
 def test_without_a_list_price_there_is_no_re_rating():
     plan = TEN.model_copy(update={"list_price": None})
-    assert [row.policy for row in compared(plan=plan, validity_days=90).rows] == [
-        "as_sold",
-        "refund_on_demand",
-        "expiry",
-    ]
+    found = compared(plan=plan, validity_days=90)
+    assert [row.policy for row in found.rows] == ["as_sold", "refund_on_demand", "expiry"]
+    assert found.left_out == {"rerating": "plan 'ten' has no list_price"}
+    assert str(found).splitlines()[-1] == "rerating is left out: plan 'ten' has no list_price"
+    with pytest.raises(InvalidValue, match="there is no policy 'rerating': plan 'ten' has no list_price"):
+        found["rerating"]
 
 
 def test_the_validity_of_the_plan_comes_first():
@@ -105,6 +106,15 @@ def test_terms_keep_their_rules():
     ledger = Ledger.from_events([*EVENTS, sold(4, "gym")], [TEN, gym], as_of="2024-12-31")
     found = compare_policies(ledger, validity_days=90)
     assert found["refund_on_demand"].earned == 900
+
+
+def test_terms_alone_know_no_other_policy():
+    gym = PackagePlan(id="gym", price=300, term_days=30)
+    found = compared([sold(4, "gym")], gym)
+    assert [row.policy for row in found.rows] == ["as_sold"]
+    reason = "every plan is a term, and terms keep their rules"
+    assert found.left_out == {"refund_on_demand": reason, "expiry": reason, "rerating": reason}
+    assert PolicyComparison.model_validate_json(found.model_dump_json()) == found
 
 
 def test_refusals():
@@ -142,6 +152,8 @@ def test_tables_as_dictionaries_frames_and_text():
     text = str(ledger.roll_forward()).splitlines()
     assert text[1].split() == ["2024-01", "0.17", "3,000", "500", "0", "150", "2,500", "0", "25"]
     assert str(ledger) == str(ledger.roll_forward())
+    heading = ["period", "ratio", "collected", "earned", "breakage", "cost", "liability", "refunds", "sessions"]
+    assert text[0].split() == heading
     assert "ten" in str(rolled)
     assert repr(ledger).startswith("Ledger(as_of=datetime.date(2024, 12, 31), currency=None")
     table = ledger.packages()
@@ -150,6 +162,14 @@ def test_tables_as_dictionaries_frames_and_text():
     assert table.to_dict()["expires"] == [None] * 3
     assert str(table).splitlines()[1].split() == ["1", "c1", "ten", "open", "-", "2", "8", "200", "800"]
     assert "movements of a package" in str(ledger.audit())
+
+
+def test_the_roll_forward_of_an_ordinary_shop_fits_a_screen():
+    plan = PackagePlan(id="ten", price=1_500_000, sessions=10, cost_per_session=70_000)
+    events = [sold(n) for n in range(6)] + [event("visit", "2024-01-10", n) for n in range(6) for _ in range(4)]
+    text = str(Ledger.from_events(events, [plan], as_of="2024-06-30").roll_forward())
+    assert "9,000,000" in text
+    assert max(map(len, text.splitlines())) <= 90
 
 
 def test_tables_are_read_only():

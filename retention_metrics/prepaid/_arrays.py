@@ -1,4 +1,4 @@
-"""Events from arrays by name: ids, whole numbers and days are read, and rows that say nothing readable are set apart."""
+"""Events from arrays by name: ids, whole numbers and days are read, and rows that cannot be are set apart."""
 
 import datetime as dt
 import difflib
@@ -67,7 +67,7 @@ def make_columns(
         kind=kind,
         day=day,
         posted=day,
-        seq=whole_column("seq", raw["seq"]) if "seq" in raw else np.broadcast_to(np.int64(0), size),
+        seq=_places(raw["seq"]) if "seq" in raw else np.broadcast_to(np.int64(0), size),
         row=whole_column("row", raw["row"]) if "row" in raw else np.arange(size),
         id=event,
         package=package,
@@ -159,6 +159,12 @@ def whole_column(name: str, values: Any) -> IntArray:
     )
 
 
+def _places(values: Any) -> IntArray:
+    """Places in the day; an event without one stands at 0."""
+    found = whole_column("seq", values)
+    return np.where(found == MISSING, 0, found)
+
+
 def day_column(name: str, values: Any, faults: Faults) -> IntArray:
     """A column of days as ordinals, with :data:`MISSING` where there is none; text that is no day is a fault."""
     array = _array(values)
@@ -176,11 +182,13 @@ def day_column(name: str, values: Any, faults: Faults) -> IntArray:
         )
     found = np.full(len(array), MISSING)
     for place, value in enumerate(array.tolist()):
-        if value is not None and value != "" and value == value:
-            try:
-                found[place] = _ordinal(name, place, iso_moment(value) if isinstance(value, str) else value)
-            except ValueError:
-                faults.setdefault(place, ("invalid", f"{name} must be a day like '2026-10-31', got {value!r}"))
+        try:
+            day = iso_moment(value) if isinstance(value, str) and value else value
+        except ValueError:
+            faults.setdefault(place, ("invalid", f"{name} must be a day like '2026-10-31', got {value!r}"))
+        else:
+            if not _is_gap(day):
+                found[place] = _ordinal(name, place, day)
     return found
 
 
@@ -215,10 +223,17 @@ def _kinds(values: Any, faults: Faults) -> NDArray[np.int8]:
 @lru_cache(typed=True)
 def _no_kind(word: Any) -> str:
     kinds = f"he kinds are {', '.join(map(repr, KINDS))}"
-    if word is None or word == "" or word != word:
+    if _is_gap(word):
         return f"the event has no kind; t{kinds}"
     near = difflib.get_close_matches(word, KINDS, n=1) if isinstance(word, str) else []
     return f"there is no kind {word!r}" + (f"; did you mean {near[0]!r}? T{kinds}" if near else f"; t{kinds}")
+
+
+def _is_gap(value: Any) -> bool:
+    """Whether there is no value: ``None``, an empty name, NaN or NaT."""
+    if isinstance(value, (float, dt.date)):
+        return value != value
+    return value is None or (isinstance(value, str) and not value)
 
 
 def _array(values: Any) -> AnyArray:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from retention_metrics._checks import choice, day, whole
 from retention_metrics._typing import BoolArray, IntArray
 from retention_metrics.errors import InvalidValue
+from retention_metrics.prepaid._booked import Booked, Rules, Unpaid
 from retention_metrics.prepaid._booking import book
 from retention_metrics.prepaid._columns import MISSING, OPENING, PURCHASE, Columns, Labels, Problems, and_none
 from retention_metrics.prepaid._flows import Flows, Key, owed
@@ -22,7 +23,6 @@ from retention_metrics.prepaid._packages_table import PackageTable
 from retention_metrics.prepaid._plan import PackagePlan
 from retention_metrics.prepaid._problems import InvalidEvents, Issue
 from retention_metrics.prepaid._replay import Replay, replay
-from retention_metrics.prepaid._sequence import Booked, Rules, Unpaid
 from retention_metrics.prepaid._unpaid import UnpaidVisits, unpaid_plan, unpaid_visits
 from retention_metrics.prepaid._usable import Dedupe, Late, usable_columns
 

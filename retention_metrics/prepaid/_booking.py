@@ -1,12 +1,12 @@
 """Which package each event belongs to, and which events can be booked."""
 
 from collections.abc import Callable, Mapping
-
 from typing import Any
 
 import numpy as np
 
 from retention_metrics._typing import BoolArray, IntArray
+from retention_metrics.prepaid._booked import Booked, Rules
 from retention_metrics.prepaid._columns import (
     OPENING,
     PURCHASE,
@@ -20,7 +20,7 @@ from retention_metrics.prepaid._columns import (
     sorted_by,
 )
 from retention_metrics.prepaid._packages import NEVER, Packages
-from retention_metrics.prepaid._sequence import Booked, Rules, Sequence
+from retention_metrics.prepaid._sequence import Sequence
 from retention_metrics.prepaid._timeline import Timeline, make_timeline
 
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from retention_metrics.prepaid._booked import Booked
 from retention_metrics.prepaid._columns import Columns
 from retention_metrics.prepaid._replay import Postings
-from retention_metrics.prepaid._sequence import Booked
 
 
 def goodwill(columns: Columns, booked: Booked) -> Postings:

@@ -25,6 +25,7 @@ from retention_metrics.prepaid._book import (
     package_table,
     read_options,
 )
+from retention_metrics.prepaid._booked import Unpaid
 from retention_metrics.prepaid._columns import Problems
 from retention_metrics.prepaid._events import PrepaidEvent
 from retention_metrics.prepaid._money import MOST_MONEY, minor_units
@@ -34,7 +35,6 @@ from retention_metrics.prepaid._plan import PackagePlan
 from retention_metrics.prepaid._problems import Issue
 from retention_metrics.prepaid._reading import Unread, read_events
 from retention_metrics.prepaid._rolling import RollForward, periods_until, roll
-from retention_metrics.prepaid._sequence import Unpaid
 from retention_metrics.prepaid._sums import sums_of
 from retention_metrics.prepaid._usable import Dedupe, Late
 
@@ -68,7 +68,7 @@ class Ledger:
         plans: The plans that packages were sold on.
         ignored: Events that do not count, by reason: those after ``as_of``, those that arrived again, and in a book
             :meth:`at` an earlier day those that were recorded after it.
-        issues: Events that cannot be booked, when they were to be collected.
+        issues: Events that cannot be booked, when they were to be collected, and in a book :meth:`at` an earlier day.
     """
 
     as_of: dt.date
@@ -303,8 +303,9 @@ class Ledger:
     def at(self, date: dt.date | str) -> "Ledger":
         """The book as it stood at the end of an earlier day: only what had happened by then is known.
 
-        An event that was ``recorded`` after the day is left out, and counted in ``ignored``; :meth:`liability` of the
-        day, and the rows of a roll-forward up to it, count it on its own day, as it is known now.
+        An event that was ``recorded`` after the day is left out, and counted in ``ignored``; what cannot be booked
+        without it is in ``issues``. :meth:`liability` of the day, and the rows of a roll-forward up to it, count it on
+        its own day, as it is known now.
 
         Args:
             date: A day, not after ``as_of``.
@@ -319,7 +320,8 @@ class Ledger:
             OpenMeter, *Ledger*: point-in-time reads of an immutable journal.
         """
         then = self._until(day(date=date), "date")
-        return Ledger._made(self._source, self.plans, replace(self._options, known_by=then.toordinal()), then)
+        options = replace(self._options, known_by=then.toordinal(), on_error="collect")
+        return Ledger._made(self._source, self.plans, options, then)
 
     def roll_forward(
         self, period: Period = "month", *, by: By | None = None, week_start: Weekday = "monday"

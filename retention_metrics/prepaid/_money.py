@@ -1,6 +1,5 @@
 """Money in whole minor units: cents, kopecks, yen. Nothing here rounds a float."""
 
-import math
 from collections.abc import Sequence
 from decimal import Context, Decimal
 from typing import Any, overload
@@ -9,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retention_metrics._checks import finite, first_true, whole
-from retention_metrics._typing import IntArray
+from retention_metrics._typing import BoolArray, IntArray
 from retention_metrics.errors import InvalidType, InvalidValue
 
 MOST_MONEY = 2**60
@@ -24,9 +23,7 @@ _DIGITS = Context(prec=40)
 def to_minor(x: float | Decimal, exponent: int = 2) -> int: ...
 @overload
 def to_minor(x: Sequence[float | Decimal | None] | NDArray[Any], exponent: int = 2) -> IntArray: ...
-def to_minor(
-    x: float | Decimal | Sequence[float | Decimal | None] | NDArray[Any], exponent: int = 2
-) -> int | IntArray:
+def to_minor(x: float | Decimal | Sequence[float | Decimal | None] | NDArray[Any], exponent: int = 2) -> int | IntArray:
     r"""Whole minor units of an amount of money, which must be exact: 15.10 is 1510 cents, 15.105 is refused.
 
     .. math:: n = x \cdot 10^{e}
@@ -63,46 +60,54 @@ def to_minor(
         raise InvalidValue(f"exponent must be from 0 to 4 decimal places, got {places}")
     if isinstance(x, np.ma.MaskedArray):
         return np.ma.array(to_minor(x.filled(0), exponent), mask=x.mask)
-    each = _objects(x)
-    if each is None:
-        return _exact_units("x", x, places)
-    gaps = np.array([value is None for value in each.flat], bool).reshape(each.shape)
-    units = np.zeros(each.shape, np.int64)
-    for where in np.argwhere(~gaps).tolist():
-        units[*where] = _exact_units(f"x[{', '.join(map(str, where))}]", each[*where], places)
+    if isinstance(x, Decimal):
+        return _decimal_units("x", x, places)
+    if type(x) is int:
+        return minor_units(-MOST_MONEY, x=x * 10**places)
+    amounts = _array_of(x)
+    if amounts.dtype != object or not amounts.ndim:
+        return _number_units(x if amounts.dtype == object else amounts, places)
+    gaps, decimals = (_all_of(kind, amounts) for kind in (type(None), Decimal))
+    units = np.asarray(_number_units(np.where(gaps | decimals, 0, amounts), places))
+    for where in np.argwhere(decimals).tolist():
+        units[*where] = _decimal_units(_spot(tuple(where)), amounts[*where], places)
     return np.ma.array(units, mask=gaps) if gaps.any() else units
 
 
-def _objects(x: object) -> NDArray[np.object_] | None:
-    """Amounts to be looked at one by one, or ``None`` when they are plain numbers."""
-    if isinstance(x, Sequence):
-        return np.array([*x, None], object)[:-1] if any(map(_is_special, x)) else None
-    array = np.asarray(x) if hasattr(x, "__array__") else None
-    return array if array is not None and array.dtype == object and array.ndim else None
+def _array_of(x: object) -> NDArray[Any]:
+    """Amounts as an array; of objects when they are not plain numbers, and without an axis when they are no array."""
+    if isinstance(x, Sequence) and not isinstance(x, str):
+        kinds = set(map(type, x))
+        if kinds and kinds <= {float, int}:
+            return np.asarray(x)
+        if kinds & {type(None), Decimal}:
+            return np.array([*x, None], object)[:-1]
+    if isinstance(x, float) or hasattr(x, "__array__"):
+        return np.asarray(x)
+    return np.array(None)
 
 
-def _is_special(value: object) -> bool:
-    return value is None or isinstance(value, Decimal) or (isinstance(value, float) and math.isnan(value))
+def _all_of(kind: type, amounts: NDArray[np.object_]) -> BoolArray:
+    """Which of some objects are of a kind."""
+    return np.array([isinstance(each, kind) for each in amounts.flat], bool).reshape(amounts.shape)
 
 
-def _exact_units(name: str, x: Any, places: int) -> int | IntArray:
-    """Minor units of one amount, or of an array of numbers."""
-    if isinstance(x, Decimal):
-        return _decimal_units(name, x, places)
-    scale = 10**places
-    if type(x) is int:
-        return minor_units(-MOST_MONEY, **{name: x * scale})
-    raw = np.asarray(x) if isinstance(x, float) or hasattr(x, "__array__") else np.empty(0)
+def _number_units(x: Any, places: int) -> int | IntArray:
+    """Minor units of an amount, or of an array of them."""
+    raw: NDArray[Any] = np.asarray(x) if isinstance(x, (float, np.ndarray)) else np.empty(0)
+    if raw.dtype == object:
+        raw = np.where(_all_of(float, raw), raw, 0).astype(float)
     nan = first_true(np.isnan(raw)) if raw.dtype.kind == "f" else None
     if nan is not None:
-        raise _is_nan(_spot(name, nan))
-    amounts = np.asarray(finite(**{name: x}))
+        raise _is_nan(_spot(nan))
+    scale = 10**places
+    amounts = np.asarray(finite(x=x))
     units = np.rint(amounts * scale)
     where = first_true((units / scale != amounts) | (np.abs(units) >= _EXACT_IN_FLOAT))
     if where is not None:
         raise InvalidValue(
-            f"{_spot(name, where)} must be a whole number of minor units with {places} decimal places, below 2**53 of "
-            f"them, got {float(amounts[where])!r}; round it first, by a rule of your own"
+            f"{_spot(where)} must be a whole number of minor units with {places} decimal places, below 2**53 of them, "
+            f"got {float(amounts[where])!r}; round it first, by a rule of your own"
         )
     return int(units) if units.ndim == 0 else units.astype(np.int64)
 
@@ -121,8 +126,8 @@ def _decimal_units(name: str, x: Decimal, places: int) -> int:
     return units
 
 
-def _spot(name: str, where: tuple[int, ...]) -> str:
-    return f"{name}[{', '.join(map(str, where))}]" if where else name
+def _spot(where: tuple[int, ...]) -> str:
+    return f"x[{', '.join(map(str, where))}]" if where else "x"
 
 
 def _is_nan(spot: str) -> InvalidValue:

@@ -164,10 +164,10 @@ def compare_policies(ledger: Ledger, *, validity_days: int | None = None) -> Pol
 
 def _inapplicable(plans: tuple[PackagePlan, ...], policies: Iterable[str]) -> dict[str, str]:
     """Policies that do not apply to some plans, and why."""
-    of_sessions = [plan for plan in plans if not plan.is_term]
-    if not of_sessions:
+    if all(plan.is_term for plan in plans):
         return dict.fromkeys(policies, "every plan is a term, and terms keep their rules")
-    return {"rerating": f"plan {plan.id!r} has no list_price" for plan in of_sessions if plan.list_price is None}
+    unpriced = [plan.id for plan in plans if not plan.is_term and plan.list_price is None]
+    return {"rerating": f"plan {unpriced[0]!r} has no list_price"} if unpriced else {}
 
 
 def _lasting(plan: PackagePlan, refund: RefundPolicy) -> PackagePlan:

@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retention_metrics._typing import BoolArray, IntArray
+from retention_metrics.prepaid._booked import Booked
 from retention_metrics.prepaid._columns import Columns, shown
 from retention_metrics.prepaid._plan import PackagePlan
 from retention_metrics.prepaid._replay import Postings
-from retention_metrics.prepaid._sequence import Booked
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,6 +1,5 @@
 """Which events count: what can be said against each by itself, and those that came twice or too late."""
 
-import datetime as dt
 import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -66,6 +65,7 @@ def usable_columns(
 ) -> tuple[Columns, dict[str, int]]:
     """The events that count, and how many others were left out for which reason; the wrong ones go to ``problems``."""
     checks = _Checks(columns, problems)
+    checks.calendar("recorded", recorded, np.flatnonzero(recorded != MISSING))
     if closed_until is not None:
         columns = _posted_late(columns, recorded, closed_until, late, checks)
         checks.columns = columns
