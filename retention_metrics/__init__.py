@@ -1,6 +1,21 @@
-"""Customer economics: NPS, retention, cohorts, lifetime value, acquisition cost, growth and prepaid packages."""
+"""Customer economics: NPS, retention, cohorts, lifetime value, acquisition cost, growth, prepaid packages and cash."""
 
-from retention_metrics import churn, cohorts, errors, growth, logs, ltv, nps, prepaid, report, revenue, survival
+from retention_metrics import (
+    cashflow,
+    churn,
+    cohorts,
+    errors,
+    growth,
+    logs,
+    ltv,
+    nps,
+    predictive,
+    prepaid,
+    redemption,
+    report,
+    revenue,
+    survival,
+)
 from retention_metrics._stats import Bounds, Interval, Intervals, Rate
 from retention_metrics.errors import RetentionMetricsError, RetentionMetricsWarning, UndefinedMetric
 
@@ -15,6 +30,7 @@ __all__ = [
     "RetentionMetricsWarning",
     "UndefinedMetric",
     "__version__",
+    "cashflow",
     "churn",
     "cohorts",
     "errors",
@@ -22,7 +38,9 @@ __all__ = [
     "logs",
     "ltv",
     "nps",
+    "predictive",
     "prepaid",
+    "redemption",
     "report",
     "revenue",
     "survival",

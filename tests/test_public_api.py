@@ -16,10 +16,48 @@ import retention_metrics as rm
 
 PACKAGE = Path(rm.__file__).parent
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("churn", "cohorts", "growth", "logs", "ltv", "nps", "prepaid", "revenue", "survival")
-MODULES = ("churn", "cohorts", "errors", "growth", "logs", "ltv", "nps", "prepaid", "report", "revenue", "survival")
+PACKAGES = (
+    "cashflow",
+    "churn",
+    "cohorts",
+    "growth",
+    "logs",
+    "ltv",
+    "nps",
+    "predictive",
+    "prepaid",
+    "redemption",
+    "revenue",
+    "survival",
+)
+MODULES = (*PACKAGES, "errors", "report")
 
 NAMES = {
+    "cashflow": [
+        "Bands",
+        "CashGapForecast",
+        "CashRun",
+        "CommonShock",
+        "FirmPolicy",
+        "FirstGap",
+        "Flows",
+        "MassReturn",
+        "PathScalars",
+        "PolicyTable",
+        "RefundRun",
+        "ReminderValue",
+        "SalesPath",
+        "StressRow",
+        "StressTest",
+        "policy_table",
+        "reminder_value",
+        "required_opening_cash",
+        "required_reserve_ratio",
+        "run_off_reserve",
+        "run_policy",
+        "simulate",
+        "stress",
+    ],
     "churn": [
         "BlendedRateWarning",
         "CustomerFlow",
@@ -157,6 +195,33 @@ NAMES = {
         "score",
         "top_box",
     ],
+    "predictive": [
+        "BgBb",
+        "BgNbd",
+        "Bootstrap",
+        "Boundary",
+        "BoundaryWarning",
+        "ComparedModel",
+        "CustomerValues",
+        "Diagnosis",
+        "Fit",
+        "GammaGamma",
+        "Histories",
+        "MbgNbd",
+        "ModelComparison",
+        "ParetoNbd",
+        "PastRow",
+        "PurchaseModel",
+        "RevenueForecast",
+        "ShiftedBetaGeometric",
+        "Tracking",
+        "Validation",
+        "compare",
+        "customer_lifetime_value",
+        "diagnose",
+        "expected_tracking",
+        "validate",
+    ],
     "prepaid": [
         "KINDS",
         "Audit",
@@ -180,6 +245,15 @@ NAMES = {
         "revenue_to_date",
         "session_shares",
         "to_minor",
+    ],
+    "redemption": [
+        "ExpectedRedemption",
+        "GoodnessOfFit",
+        "LiveBook",
+        "ParameterDraws",
+        "RedemptionFit",
+        "RedemptionModel",
+        "live_book",
     ],
     "report": ["Report", "build"],
     "revenue": [
@@ -218,7 +292,7 @@ NAMES = {
     ],
 }
 QUESTIONS = {
-    "PrepaidEvents": ["ledger"],
+    "PrepaidEvents": ["dormant", "ledger", "liability", "roll_forward"],
     "Responses": ["follow_up", "integrity", "score", "trend"],
     "Subscriptions": ["lifetimes", "lost", "movements", "renewal_rate", "renewals_due", "retention_by_period"],
     "Transactions": [
@@ -246,6 +320,9 @@ FLOORS = (
     {"__main__"},
     {"report", "_demo", "_files"},
     {"logs"},
+    {"predictive"},
+    {"cashflow"},
+    {"redemption"},
     {"growth", "ltv", "nps", "prepaid", "revenue"},
     {"churn", "cohorts"},
     {"survival"},

@@ -56,6 +56,19 @@ def with_short_plan(frame: Frame) -> Frame:
     return shortened
 
 
+def computed_once(frame: Frame) -> Frame:
+    """A table that is needed several times, worked out once and kept by its engine.
+
+    Eager engines have it already. DuckDB works it out again each time, so that it need not fit in memory.
+    """
+    if frame.implementation.is_polars():
+        return frame.collect().lazy()
+    if frame.implementation.is_pyspark():
+        kept: Frame = nw.from_native(frame.to_native().localCheckpoint())
+        return kept
+    return frame
+
+
 def to_numbers(frame: Frame, *, floats: Collection[str] = ()) -> dict[str, NDArray[Any]]:
     """A small table as int64 arrays by column name, float64 where named; an empty sum is 0.
 
@@ -304,16 +317,19 @@ def with_previous(frame: Frame, *, within: str, order: str) -> Frame:
     return frame.with_columns(previous=nw.col(order).shift(1).over(within, order_by=order))
 
 
-def with_running(frame: Frame, *, within: str, order: str, of: str) -> Frame:
-    """Add ``previous``, as :func:`with_previous`, and ``running``: the sum of ``of`` up to and with the row.
+def with_running(frame: Frame, *, within: str, order: str, of: str, previous: bool = False) -> Frame:
+    """Add ``running``: the sum of ``of`` up to and with the row; and ``previous``, as :func:`with_previous`, if asked.
 
     ``of`` must be an integer column, and ``order`` one without ties within a group.
     """
     implementation = frame.implementation
     if implementation.is_dask():
         native = frame.to_native().shuffle(within)
-        types = native._meta.assign(previous=native._meta[order].astype("float64"), running=native._meta[of])
-        summed: Frame = nw.from_native(native.map_partitions(_running_in_pandas, within, order, of, meta=types))
+        more = {"previous": native._meta[order].astype("float64")} if previous else {}
+        types = native._meta.assign(**more, running=native._meta[of])
+        summed: Frame = nw.from_native(
+            native.map_partitions(_running_in_pandas, within, order, of, previous=previous, meta=types)
+        )
         return summed
     if implementation.is_pyarrow():
         eager = with_previous(frame, within=within, order=order).collect()
@@ -321,11 +337,12 @@ def with_running(frame: Frame, *, within: str, order: str, of: str) -> Frame:
         first = eager["previous"].is_null().to_numpy().astype(bool)
         sums = np.cumsum(values)
         sums -= (sums - values)[first][np.cumsum(first) - 1]
-        return eager.with_columns(nw.new_series("running", sums, backend="pyarrow")).lazy()
-    return frame.with_columns(
-        previous=nw.col(order).shift(1).over(within, order_by=order),
-        running=nw.col(of).cum_sum().over(within, order_by=order),
-    )
+        kept = eager if previous else eager.drop("previous")
+        return kept.with_columns(nw.new_series("running", sums, backend="pyarrow")).lazy()
+    columns = [nw.col(of).cum_sum().over(within, order_by=order).alias("running")]
+    if previous:
+        columns.append(nw.col(order).shift(1).over(within, order_by=order).alias("previous"))
+    return frame.with_columns(*columns)
 
 
 def one_of_each(frame: Frame, *, within: list[str], latest: bool, time: str, ties: list[str]) -> Frame:
@@ -412,8 +429,8 @@ def _previous_in_pandas(part: Any, within: str, order: str) -> Any:
     return part.assign(previous=part.groupby(within, observed=True)[order].shift(1).astype("float64"))
 
 
-def _running_in_pandas(part: Any, within: str, order: str, of: str) -> Any:
-    part = _previous_in_pandas(part, within, order)
+def _running_in_pandas(part: Any, within: str, order: str, of: str, *, previous: bool) -> Any:
+    part = _previous_in_pandas(part, within, order) if previous else part.sort_values(order)
     return part.assign(running=part.groupby(within, observed=True)[of].cumsum())
 
 

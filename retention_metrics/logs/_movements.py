@@ -127,7 +127,7 @@ def _changes(rows: Frame, rule: _Rule) -> Frame:
 def _moves(changes: Frame, rule: _Rule) -> Frame:
     """The movement of each change: whether a gain, whether of the whole amount, and whether the customer is known."""
     order = "at" if rule.window is None else "last"
-    steps = with_running(changes, within="customer", order=order, of="held")
+    steps = with_running(changes, within="customer", order=order, of="held", previous=True)
     change, previous, held = nw.col("change"), nw.col("previous"), nw.col("running")
     if rule.window is None:
         known = ~previous.is_null()

@@ -8,7 +8,7 @@ from operator import add
 from typing import Any, Literal, TypeAlias
 
 from retention_metrics._checks import choice, whole
-from retention_metrics._periods import PERIODS, WEEKDAYS, period_of
+from retention_metrics._periods import period_of
 from retention_metrics._typing import Period, Weekday
 from retention_metrics.errors import InvalidValue
 from retention_metrics.logs._engines import Frame
@@ -65,8 +65,6 @@ class PackageLog:
 
 def roll_forward(log: PackageLog, period: Period, by: Group | None, week_start: Weekday) -> RollForward:
     """See :meth:`PrepaidEvents.roll_forward`."""
-    choice(PERIODS, period=period)
-    choice(WEEKDAYS, week_start=week_start)
     if by is not None:
         choice(("plan", "segment"), by=by)
     lots, rest = _parts(log, "roll_forward", by)

@@ -15,7 +15,14 @@ import numpy as np
 
 from retention_metrics._typing import BoolArray, IntArray, Period, Weekday
 from retention_metrics.errors import InvalidValue
-from retention_metrics.logs._engines import Frame, to_labels, to_whole, with_period, with_running, with_short_plan
+from retention_metrics.logs._engines import (
+    Frame,
+    computed_once,
+    to_labels,
+    to_whole,
+    with_period,
+    with_running,
+)
 from retention_metrics.prepaid import PackagePlan
 from retention_metrics.prepaid._flows import MONEY, OTHER, SESSIONS
 from retention_metrics.prepaid._money import BASIS, MOST_MONEY
@@ -26,7 +33,7 @@ _DEAREST, _LARGEST = 2**37, 2**12
 """Prices and numbers of sessions below which engines that divide in floats divide exactly."""
 _FAR = 2**30
 _OF_SALES = ("price", "sessions", "amount")
-_TOLD = {"id", "recorded", "kind", "date", "package", "customer", "plan", "seq", "currency"}
+_TOLD = {"id", "recorded", "kind", "date", "package", "customer", "plan", "seq", "currency", "period"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,7 +69,7 @@ class Counted:
 
     def rest(self) -> Frame:
         """The events that are not counted."""
-        chosen = with_short_plan(self.packages.select("package", "booked"))
+        chosen = self.packages.select("package", "booked")
         found = self.raw.join(chosen, on="package", how="left")
         return found.filter(nw.col("booked").fill_null(1) == 1).drop("booked")
 
@@ -74,9 +81,9 @@ class Counted:
         people = seen.group_by("customer").agg(nw.col("sold", "last", "left").max())
         quiet = (nw.col("sold") <= self.until - days) & (nw.col("last") <= self.until - days)
         silent = people.filter(quiet & (nw.col("left") == 1)).select("customer", silent=nw.lit(1))
-        marked = self.packages.join(with_short_plan(silent), on="customer", how="left")
+        marked = self.packages.join(silent, on="customer", how="left")
         booked = ((nw.col("silent").fill_null(0) + nw.col("booked")) > 0).cast(nw.Int32)
-        return replace(self, packages=with_short_plan(marked.with_columns(booked=booked).drop("silent")))
+        return replace(self, packages=marked.with_columns(booked=booked).drop("silent"))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -120,8 +127,11 @@ def can_be_counted(plan: PackagePlan) -> bool:
 
 def can_count(raw: Frame) -> bool:
     """Whether the fields of a log are there, in numbers that every engine reads alike and names that can be matched."""
+    if raw.implementation.is_dask():
+        # Planning so many joins takes it longer than reading the events.
+        return False
     schema = raw.collect_schema()
-    gapped = raw.implementation.is_pandas_like() or raw.implementation.is_dask()
+    gapped = raw.implementation.is_pandas_like()
     numbers = [schema[role] for role in (*_OF_SALES, "seq") if role in schema]
     whole = all(dtype.is_integer() or (gapped and dtype.is_float()) for dtype in numbers)
     pairs = (("to", "customer"), ("target", "id"))
@@ -148,7 +158,7 @@ def count(
         raw = raw.filter((nw.col("date") <= until) | nw.col("date").is_null())
         events = events.filter(nw.col("day") <= until)
     group = ["segment"] if by == "segment" else []
-    packages = _packages(events, plans, group, grace_days, odd=bool(totals["odd"][0]))
+    packages = computed_once(_packages(events, plans, group, grace_days, odd=bool(totals["odd"][0])))
     return Counted(raw, events, packages, plans, until, grace_days, group, later, rows - later)
 
 
@@ -177,11 +187,12 @@ def lots_of(counted: Counted, by: str | None) -> Lots:
 def sums_of_lots(lots: Lots, ends: IntArray, *, opened: int, period: Period, week_start: Weekday) -> Sums:
     """What the packages that are counted moved, in periods of which the first has the number ``opened``."""
     counted = lots.counted
-    visits = counted.events.filter((nw.col("odd") == 0) & (nw.col("visit") == 1)).select("package", "day")
-    visits = with_period(visits, "period", day="day", period=period, week_start=week_start)
+    visits = counted.events.filter((nw.col("odd") == 0) & (nw.col("visit") == 1))
+    if "period" not in visits.collect_schema().names():
+        visits = with_period(visits.select("package", "day"), "period", day="day", period=period, week_start=week_start)
     often = visits.group_by("package", "period").agg(nw.len().alias("visits"))
     held = counted.held.select("package", "plan", "price", "sessions", *counted.group)
-    often = with_short_plan(often.join(with_short_plan(held), on="package", how="inner"))
+    often = often.join(held, on="package", how="inner")
     often = often.with_columns(nw.col("visits").cast(nw.Int64))
     often = with_running(often, within="package", order="period", of="visits")
     now, then = nw.col("running"), nw.col("running") - nw.col("visits")
@@ -238,7 +249,7 @@ def _events(raw: Frame, kinds: Mapping[str, str], plans: tuple[PackagePlan, ...]
     plan = _place_of_plan(schema["plan"], plans)
     in_order = given["date"] & given["package"] & (visit | (sale & given["customer"] & (plan > 0)))
     odd = ~in_order | (visit & given["plan"])
-    for role in given:
+    for role in schema:
         if role in (*_OF_SALES, "segment"):
             odd = odd | (visit & given[role])
         elif role not in _TOLD:
@@ -259,7 +270,9 @@ def _events(raw: Frame, kinds: Mapping[str, str], plans: tuple[PackagePlan, ...]
     for role in (*_OF_SALES, "seq"):
         if role in given:
             columns |= {role: _number(role, schema[role]), f"has_{role}": given[role].cast(nw.Int32)}
-    return raw.select(**columns, **{role: nw.col(role) for role in ("segment", "id", "target", "to") if role in given})
+    return raw.select(
+        **columns, **{role: nw.col(role) for role in ("segment", "id", "target", "to", "period") if role in given}
+    )
 
 
 def _marked(events: Frame) -> Frame:
@@ -276,9 +289,9 @@ def _marked(events: Frame) -> Frame:
         if not int(to_whole(mark.select(nw.len().alias("rows")))["rows"][0]):
             continue
         column = f"mark_{number}"
-        marked = events.join(with_short_plan(mark.with_columns(nw.lit(1).alias(column))), on="id", how="left")
+        marked = events.join(mark.with_columns(nw.lit(1).alias(column)), on="id", how="left")
         odd = ((nw.col("odd") + nw.col(column).fill_null(0)) > 0).cast(nw.Int32)
-        events = with_short_plan(marked.with_columns(odd=odd).drop(column))
+        events = marked.with_columns(odd=odd).drop(column)
     return events
 
 
@@ -308,7 +321,7 @@ def _packages(events: Frame, plans: tuple[PackagePlan, ...], group: list[str], g
             nw.col("customer").max().alias("high"),
         )
     )
-    packages = with_short_plan(with_short_plan(sales).join(with_short_plan(visits), on="package", how="left"))
+    packages = sales.join(visits, on="package", how="left")
     listed = {"price": [each.price for each in plans], "sessions": [each.sessions or 1 for each in plans]}
     packages = packages.with_columns(
         nw.col("used").fill_null(0).cast(nw.Int64),
@@ -342,23 +355,23 @@ def _packages(events: Frame, plans: tuple[PackagePlan, ...], group: list[str], g
     if odd:
         packages = _with_odd(packages, events.filter(nw.col("odd") == 1))
     people = packages.group_by("customer").agg(nw.col("booked").max().alias("any"))
-    packages = with_short_plan(packages.join(with_short_plan(people), on="customer", how="left"))
-    return with_short_plan(packages.with_columns(booked=nw.col("any")).drop("any"))
+    packages = packages.join(people, on="customer", how="left")
+    return packages.with_columns(booked=nw.col("any")).drop("any")
 
 
 def _with_odd(packages: Frame, odd: Frame) -> Frame:
     """The packages with those booked that odd events name, or whose owner they name."""
     named = odd.group_by("package").agg(nw.len().alias("by_package"))
-    packages = packages.join(with_short_plan(named.filter(~nw.col("package").is_null())), on="package", how="left")
+    packages = packages.join(named.filter(~nw.col("package").is_null()), on="package", how="left")
     found = nw.col("booked") + nw.col("by_package").fill_null(0)
     for column in ("customer", "to"):
         if column in odd.collect_schema().names():
             people = odd.filter(~nw.col(column).is_null()).group_by(column).agg(nw.len().alias(f"by_{column}"))
-            people = with_short_plan(people.rename({column: "customer"}) if column != "customer" else people)
-            packages = with_short_plan(packages.join(people, on="customer", how="left"))
+            people = people.rename({column: "customer"}) if column != "customer" else people
+            packages = packages.join(people, on="customer", how="left")
             found = found + nw.col(f"by_{column}").fill_null(0)
     marked = packages.with_columns(booked=(found > 0).cast(nw.Int32))
-    return with_short_plan(marked.drop("by_package", "by_customer", "by_to", strict=False))
+    return marked.drop("by_package", "by_customer", "by_to", strict=False)
 
 
 def _is_kind(wanted: str, kinds: Mapping[str, str]) -> nw.Expr:

@@ -1,0 +1,130 @@
+"""What comes of packages of one kind, counted: sessions and money by period and path."""
+
+from collections.abc import Sequence
+from functools import reduce
+from operator import add
+from typing import Any, Literal
+
+import numpy as np
+
+from retention_metrics._typing import IntArray
+from retention_metrics.cashflow._flows import AMOUNTS, Flows
+from retention_metrics.cashflow._terms import PackageTerms
+
+
+class Tally:
+    """Sessions and money of packages of one kind, of shape (periods, paths).
+
+    Args:
+        terms: The money.
+        start: Packages live before the first period, by gap and sessions left.
+        sold: Packages sold, of shape (periods, paths).
+        order: How deliveries lie in memory: ``"C"`` when they come period by period, ``"F"`` path by path.
+    """
+
+    def __init__(self, terms: PackageTerms, start: Any, sold: Any, order: Literal["C", "F"] = "C") -> None:
+        self.terms, self.sold = terms, sold
+        live = start.sum(axis=0)
+        left = np.arange(1, live.size + 1)
+        self._sessions, self._owed = live @ left, live @ terms.owed[: live.size]
+        shape, dtype = sold.shape, sold.dtype
+        self.delivered, self._extra = (np.zeros(shape, dtype, order) for _ in range(2))
+        self.refunded, self.expired = np.zeros((2, *shape), dtype)
+        self.breakage, self.refunds_paid, self.refund_fees = np.zeros((3, *shape), dtype)
+        self._least = int(terms.earned.min())
+
+    def deliver(self, left: IntArray, sessions: Any, at: Any) -> None:
+        """Sessions delivered in some periods and paths, the first axis by how many were ``left`` before each."""
+        self.delivered[at] += sessions[0] if len(sessions) == 1 else sessions.sum(axis=0)
+        extra = self.terms.earned[left - 1] - self._least
+        if extra.any():
+            self._extra[at] += _weighed(extra, sessions)
+
+    def give_back(self, left: IntArray, packages: Any, at: Any) -> None:
+        """Packages given back, the first axis by how many sessions are ``left``."""
+        self.refunded[at] += _weighed(left, packages)
+        self._pay_back(left, packages, at)
+
+    def expire(self, left: IntArray, packages: Any, at: Any) -> None:
+        """Packages that expire, the first axis by how many sessions are ``left``."""
+        self.expired[at] += _weighed(left, packages)
+        if self.terms.forfeits:
+            self.breakage[at] += _weighed(self.terms.owed[left - 1], packages)
+        else:
+            self._pay_back(left, packages, at)
+
+    def give_back_singly(self, left: int, at: tuple[IntArray, IntArray]) -> None:
+        """Packages given back one by one in some periods, on some paths, with ``left`` sessions each."""
+        np.add.at(self.refunded, at, left)
+        self._pay_back_singly(left, at)
+
+    def expire_singly(self, left: int, at: tuple[IntArray, IntArray]) -> None:
+        """Packages that expire one by one."""
+        np.add.at(self.expired, at, left)
+        if self.terms.forfeits:
+            np.add.at(self.breakage, at, self.terms.owed[left - 1])
+        else:
+            self._pay_back_singly(left, at)
+
+    def _pay_back_singly(self, left: int, at: tuple[IntArray, IntArray]) -> None:
+        owed, paid = self.terms.owed[left - 1], self.terms.paid_back[left - 1]
+        np.add.at(self.refunds_paid, at, paid)
+        if owed > paid:
+            np.add.at(self.refund_fees, at, owed - paid)
+
+    def _pay_back(self, left: IntArray, packages: Any, at: Any) -> None:
+        paid = self.terms.paid_back[left - 1]
+        self.refunds_paid[at] += _weighed(paid, packages)
+        kept = self.terms.owed[left - 1] - paid
+        if kept.any():
+            self.refund_fees[at] += _weighed(kept, packages)
+
+    def finish(self) -> None:
+        """Nothing comes any more: lay everything out period by period."""
+        self.delivered, self._extra = np.ascontiguousarray(self.delivered), np.ascontiguousarray(self._extra)
+
+    @property
+    def collections(self) -> Any:
+        """Money received."""
+        return self.sold * self.terms.price
+
+    @property
+    def commission(self) -> Any:
+        """Commission paid out."""
+        return self.sold * self.terms.commission
+
+    @property
+    def earned(self) -> Any:
+        """Money worked off."""
+        return self.delivered * self._least + self._extra
+
+    @property
+    def delivery_cost(self) -> Any:
+        """Cost of the sessions delivered."""
+        return self.delivered * self.terms.cost
+
+    @property
+    def outstanding(self) -> Any:
+        """Sessions outstanding at the end of each period."""
+        moved = self.sold * self.terms.sessions - self.delivered - self.refunded - self.expired
+        return np.cumsum(moved, axis=0) + self._sessions
+
+    @property
+    def liability(self) -> Any:
+        """What is owed at the end of each period."""
+        settled = self.earned + self.breakage + self.refunds_paid + self.refund_fees
+        return np.cumsum(self.collections - settled, axis=0) + self._owed
+
+    @property
+    def cost_outstanding(self) -> Any:
+        """What delivering the sessions outstanding will cost."""
+        return self.outstanding * self.terms.cost
+
+
+def flows_of(tallies: Sequence[Tally]) -> Flows:
+    """The money of all kinds of packages together."""
+    return Flows(**{name: reduce(add, (getattr(each, name) for each in tallies)) for name in AMOUNTS})
+
+
+def _weighed(weights: IntArray, counts: Any) -> Any:
+    return counts[0] * weights[0] if weights.size == 1 else np.tensordot(weights, counts, 1)
