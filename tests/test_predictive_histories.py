@@ -1,0 +1,84 @@
+"""Distinct histories, however they are found, and work done once for each."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from retention_metrics.errors import InvalidValue
+from retention_metrics.predictive import Histories
+from retention_metrics.predictive._histories import code, distinct, per_distinct, read_histories
+
+rows = st.lists(
+    st.tuples(st.integers(0, 5), st.sampled_from([0.0, 1 / 7, 0.3, 2.0]), st.floats(0, 50), st.integers(0, 3)),
+    min_size=1,
+)
+
+
+@given(rows)
+def test_distinct_rows_are_those_of_a_dictionary(table):
+    expected = {}
+    for *history, weight in table:
+        if weight:
+            expected[tuple(map(float, history))] = expected.get(tuple(map(float, history)), 0) + weight
+    columns = tuple(np.array(column, dtype=float) for column in zip(*table, strict=True))
+    found, weights = distinct(columns[:3], columns[3])
+    assert list(zip(*(column.tolist() for column in found), strict=True)) == sorted(expected)
+    assert weights.tolist() == [expected[key] for key in sorted(expected)]
+    if columns[3].all():
+        _, counts = distinct(columns[:3], None)
+        assert counts.sum() == len(table)
+
+
+@given(st.lists(st.integers(0, 400), min_size=1), st.sampled_from([1.0, 7.0, 30.4375]))
+def test_places_on_a_grid_and_off_it(days, unit):
+    column = np.array(days) / unit
+    for values in (column, column + np.random.default_rng(0).uniform(0, 1e-9, column.size)):
+        known, at = code(values)
+        assert (known[at] == values).all()
+        assert (np.diff(known) > 0).all()
+
+
+@given(st.integers(1, 900), st.integers(1, 40))
+def test_work_is_done_once_for_each_distinct_row(size, kinds):
+    rng = np.random.default_rng(size)
+    one, two = rng.integers(0, kinds, size) / 7, rng.uniform(0, 1, kinds)[rng.integers(0, kinds, size)]
+    asked = []
+
+    def function(first, second, third):
+        asked.append(first.size)
+        assert first.shape == second.shape == third.shape
+        return first * 100 + second + third
+
+    found = per_distinct(function, one, two, 5.0)
+    assert (found == one * 100 + two + 5).all()
+    assert asked[0] <= max(kinds**2, 256)
+
+
+def test_collapsing_keeps_everybody():
+    found = Histories(
+        np.array([1.0, 0, 1, 0]),
+        np.array([3.0, 0, 3, 0]),
+        np.array([9.0, 9, 9, 5]),
+        np.array([1.0, 2, 3, 0]),
+        unit="week",
+    ).collapse()
+    assert found.to_dict() == {"frequency": [0, 1], "recency": [0, 3], "T": [9, 9], "weights": [2, 4]}
+    assert (found.customers, found.unit) == (6, "week")
+    assert found.to_frame("polars").height == 2
+    with pytest.raises(ValueError, match="read-only"):
+        found.T[0] = 1
+
+
+def test_very_many_rows_of_which_none_are_alike_stay_as_they_are():
+    rng = np.random.default_rng(0)
+    columns = tuple(rng.uniform(1, 2, 150_000) for _ in range(3))
+    found, weights = distinct(columns, None)
+    assert all((one == other).all() for one, other in zip(found, columns, strict=True))
+    assert (weights == 1).all()
+    assert (per_distinct(lambda a, b: a + b, *columns[:2]) == columns[0] + columns[1]).all()
+
+
+def test_nobody_at_all():
+    with pytest.raises(InvalidValue, match="weights are all 0"):
+        read_histories(None, frequency=[1], recency=[1], T=[2], weights=[0], unit=None)
