@@ -46,13 +46,19 @@ def earned_of(rolled):
     return {period: int(earned) for period, earned in zip(rolled.labels, rolled.earned, strict=True)}
 
 
-def replayed(book):
-    from retention_metrics.prepaid import KINDS, Ledger
+def arrays_of(book):
+    """The same as arrays by the names of their fields."""
+    from retention_metrics.prepaid import KINDS
 
-    kinds = np.where(book["visit"] == 1, KINDS.index("visit"), KINDS.index("purchase"))
-    plan = np.ma.array(np.ones(len(kinds), np.int64), mask=book["visit"] == 1)
-    given = {"kind": kinds, "date": book["date"], "package": book["package"], "customer": book["package"], "plan": plan}
-    return earned_of(Ledger.from_columns(given, plans(), as_of=AS_OF).roll_forward())
+    kind = np.where(book["visit"] == 1, KINDS.index("visit"), KINDS.index("purchase"))
+    plan = np.ma.array(np.ones(len(kind), np.int64), mask=book["visit"] == 1)
+    return {"kind": kind, "date": book["date"], "package": book["package"], "customer": book["package"], "plan": plan}
+
+
+def replayed(arrays):
+    from retention_metrics.prepaid import Ledger
+
+    return earned_of(Ledger.from_columns(arrays, plans(), as_of=AS_OF).roll_forward())
 
 
 def events_of(book):
@@ -178,7 +184,7 @@ def table(connection):
 
 
 VARIANTS = {
-    "ours, replay": (lambda _: columns(REPLAYED), replayed),
+    "ours, replay": (lambda _: arrays_of(columns(REPLAYED)), replayed),
     "plain loop": (lambda _: events_of(columns(REPLAYED)), looped),
     "ours, counted on polars": (load_polars, counted),
     "ours, ledger from polars": (load_polars, booked),

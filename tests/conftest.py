@@ -19,7 +19,8 @@ settings.register_profile("local", max_examples=25, deadline=None)
 settings.register_profile(
     "ci", max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )
-settings.load_profile("ci" if os.environ.get("CI") else "local")
+settings.register_profile("brief", settings.get_profile("ci"), max_examples=15)
+settings.load_profile({"true": "ci", "brief": "brief"}.get(os.environ.get("CI", ""), "local"))
 
 REFERENCE = Path(__file__).parent / "reference"
 ENGINES = {

@@ -128,8 +128,12 @@ def _coded_numbers(arrays: list[AnyArray]) -> tuple[list[IntArray], Labels]:
         used = np.zeros(high - low + 1, bool)
         for each in real:
             used[each - low] = True
-        labels, place = np.flatnonzero(used) + low, np.cumsum(used) - 1
-        codes = [place[np.clip(each - low, 0, high - low)] for each in values]
+        labels = np.flatnonzero(used) + low
+        inside = [
+            each - low if known is None else np.clip(each - low, 0, high - low)
+            for each, known in zip(values, there, strict=True)
+        ]
+        codes = inside if used.all() else [(np.cumsum(used) - 1)[each] for each in inside]
     return [
         code if known is None else np.where(known, code, -1) for code, known in zip(codes, there, strict=True)
     ], labels.astype(object)

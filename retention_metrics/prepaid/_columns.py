@@ -118,14 +118,18 @@ def sorted_by(*keys: AnyArray) -> IntArray:
             words.append(np.zeros(size, np.int64))
             room = 63
         words[-1] <<= bits
-        words[-1] |= key.astype(np.int64, copy=False) - low
+        words[-1] += key
+        words[-1] -= low
         room -= bits
     if not words:
         return np.arange(size)
     if len(words) == 1 and room >= place:
-        packed = (words[0] << place) | np.arange(size)
+        packed = words[0]
+        packed <<= place
+        packed += np.arange(size)
         packed.sort()
-        return packed & ((1 << place) - 1)
+        packed &= (1 << place) - 1
+        return packed
     return np.lexsort(tuple(reversed(words)))
 
 

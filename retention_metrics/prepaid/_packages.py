@@ -204,6 +204,8 @@ def _copied(columns: Columns, sale: IntArray, plans: tuple[PackagePlan, ...]) ->
     plan = columns.plan[sale]
 
     def terms(values: list[Any]) -> IntArray:
+        if len(set(values)) == 1:
+            return np.broadcast_to(np.int64(values[0]), len(plan))
         return np.array(values, np.int64)[plan]
 
     price = prices_of(columns, sale, plans)
