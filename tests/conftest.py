@@ -20,7 +20,8 @@ settings.register_profile(
     "ci", max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.register_profile("brief", settings.get_profile("ci"), max_examples=15)
-settings.load_profile({"true": "ci", "brief": "brief"}.get(os.environ.get("CI", ""), "local"))
+RUNNER = os.environ.get("CI")
+settings.load_profile("brief" if RUNNER == "brief" else "ci" if RUNNER else "local")
 
 REFERENCE = Path(__file__).parent / "reference"
 ENGINES = {
