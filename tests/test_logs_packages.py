@@ -119,7 +119,7 @@ class Polars:
 
 
 @pytest.mark.filterwarnings("ignore::retention_metrics.errors.RowsExcludedWarning")
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(6))
 def test_random_books_in_every_period_and_group(seed):
     rng = random.Random(seed)
     events = book_of(40, odd=rng.choice([0, 0.1, 0.5]), seed=seed)
@@ -130,7 +130,7 @@ def test_random_books_in_every_period_and_group(seed):
         for period, by in (("month", None), ("month", "plan"), ("week", None), ("quarter", "segment")):
             found = log.roll_forward(PLANS, as_of=as_of, period=period, by=by, week_start="sunday", **rules)
             assert found.to_dict() == ledger.roll_forward(period, by=by, week_start="sunday").to_dict()
-        for days in (0, 30, 200):
+        for days in (0, 90):
             assert log.dormant(PLANS, as_of=as_of, days=days, **rules).to_dict() == ledger.dormant(days).to_dict()
         assert log.liability(PLANS, as_of=as_of, **rules) == ledger.liability()
 
@@ -242,6 +242,17 @@ def test_money_beyond_what_floats_hold_stays_exact():
     many = pl.concat([frame.with_columns(package=pl.col("package") + packages * number) for number in range(40)])
     with pytest.raises(InvalidValue, match=r"the amounts of the book may add up to 7.21e\+17 minor units"):
         PrepaidEvents(many, **{name: name for name in frame.columns}).liability(plans, as_of=AS_OF)
+
+
+def test_the_cost_of_what_was_sold_is_bounded_like_its_price():
+    frame = pl.DataFrame(
+        {"kind": "purchase", "date": dt.date(2024, 1, 10), "package": range(8), "customer": "ann", "plan": "dear"}
+    )
+    log = PrepaidEvents(frame, **{name: name for name in frame.columns})
+    plans = [PackagePlan(id="dear", price=2, sessions=2**11, cost_per_session=2**46)]
+    for question in (log.ledger, log.liability, log.roll_forward):
+        with pytest.raises(InvalidValue, match="they must stay below 2\\*\\*59"):
+            question(plans, as_of=AS_OF)
 
 
 def test_what_is_left_out_is_said():

@@ -174,11 +174,12 @@ def lots_of(counted: Counted, by: str | None) -> Lots:
     keys = [*counted.group, "plan", "sold", "start"]
     sums = ["price", "sessions", "used", "earned", "commission", "owed_by_law"]
     table = held.group_by(*keys).agg(nw.len().alias("packages"), nw.col("worth", *sums).sum()).collect()
-    worth = float(table["worth"].to_numpy().sum())
-    if 2 * worth >= MOST_MONEY:
-        raise InvalidValue(f"the amounts of the book may add up to {worth:.3g} minor units; they must stay below 2**59")
     found = to_whole(table.select("plan", "sold", "start", "packages", *sums).lazy())
     plan = found["plan"] - 1
+    dearest = np.array([float(each.cost_per_session + each.commission) for each in counted.plans])
+    worth = float(table["worth"].to_numpy().sum() + (found["sessions"] * dearest[plan]).sum())
+    if 2 * worth >= MOST_MONEY:
+        raise InvalidValue(f"the amounts of the book may add up to {worth:.3g} minor units; they must stay below 2**59")
     return Lots(
         counted, by, _keys(table, by, counted.plans), plan, found["sold"], _ends(counted, plan, found["start"]), found
     )
@@ -277,14 +278,14 @@ def _events(raw: Frame, kinds: Mapping[str, str], plans: tuple[PackagePlan, ...]
 
 def _marked(events: Frame) -> Frame:
     """The events with those marked as odd that came twice, or that a void takes back."""
-    names = events.collect_schema().names()
-    if "id" not in names:
+    schema = events.collect_schema()
+    if "id" not in schema:
         return events
-    marks = []
-    counts = events.group_by("id").agg(nw.len().alias("times")).filter(~nw.col("id").is_null())
-    marks.append(counts.filter(nw.col("times") > 1).select("id"))
-    if "target" in names:
-        marks.append(events.filter(~nw.col("target").is_null()).select(id=nw.col("target")).unique())
+    counts = events.filter(_given("id", schema["id"])).group_by("id").agg(nw.len().alias("times"))
+    marks = [counts.filter(nw.col("times") > 1).select("id")]
+    if "target" in schema:
+        taken_back = events.filter(_given("target", schema["target"]))
+        marks.append(taken_back.select(id=nw.col("target")).unique())
     for number, mark in enumerate(marks):
         if not int(to_whole(mark.select(nw.len().alias("rows")))["rows"][0]):
             continue
