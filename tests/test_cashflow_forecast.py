@@ -11,6 +11,7 @@ from retention_metrics.cashflow import (
     CashGapForecast,
     CommonShock,
     FirmPolicy,
+    FirstGap,
     SalesPath,
     required_opening_cash,
     required_reserve_ratio,
@@ -243,3 +244,8 @@ def test_results_are_read_only() -> None:
 def test_what_is_refused(call: Any, message: str) -> None:
     with pytest.raises(InvalidValue, match=message):
         call()
+
+
+def test_the_time_of_a_gap_is_when_the_whole_share_has_had_it() -> None:
+    first = FirstGap(np.array([0.5, 0.445]), np.array([0.5, 0.945]), 0.055)
+    assert [first.quantile(level) for level in (0.5, 0.501, 0.945, 0.95)] == [0, 1, 1, None]

@@ -78,9 +78,10 @@ def test_the_same_seed_gives_the_same_sales() -> None:
         (lambda: SalesPath(4, trend=-1), "trend must be a finite number > -1"),
         (lambda: SalesPath(4, season=[1, -1]), r"season\[1\] must be"),
         (lambda: SalesPath(4, noise="poison"), "noise must be one of .* did you mean 'poisson'"),
+        (lambda: SalesPath(4, trend=1e300).mean(5), r"sales\[2\] has no finite mean"),
         (lambda: SalesPath(4, dispersion=2), "dispersion goes with noise='negative_binomial'"),
         (lambda: SalesPath(4, noise="negative_binomial"), "dispersion goes with noise='negative_binomial'"),
-        (lambda: SalesPath(4, noise="negative_binomial", dispersion=0), "dispersion must be a finite number > 0"),
+        (lambda: SalesPath(4, noise="negative_binomial", dispersion=0), "dispersion must be a finite number >= 1e-06"),
         (lambda: SalesPath(4, shocks=[(3, 3, 0.5)]), r"shocks\[0\] must end after it starts"),
         (lambda: SalesPath(4, shocks=[(0, 3, 0.5), (3, 5, -1)]), r"shocks\[1\]\[2\] must be a finite number >= 0"),
         (lambda: SalesPath(4, shocks=[(3, 0.5)]), r"shocks\[0\] must be \(start, end, factor\)"),
@@ -102,6 +103,9 @@ def test_the_same_seed_gives_the_same_sales() -> None:
         (lambda: sales_table([1, 2], 3), r"sales must have shape \(3,\) or \(3, paths\), got \(2,\)"),
         (lambda: sales_table(40, 3), r"a constant is SalesPath\(40\)"),
         (lambda: CommonShock(-0.1), "sigma must be a finite number >= 0"),
+        (lambda: CommonShock(5, 0.99), "sigma=5 with phi=0.99 is too large"),
+        (lambda: MassReturn(1, 2, gap=10**6), r"gap must be at most 10,000 silent periods, got 1e\+06"),
+        (lambda: sales_table([[1, 2], [3]], 2), "sales must have as many paths in every period"),
         (lambda: CommonShock(0.1, 1), "phi must be a fraction from 0 and below 1"),
         (lambda: MassReturn(-1, 2), "period must be a whole number >= 0"),
         (lambda: MassReturn(1, -2), "uplift must be a finite number >= 0"),
@@ -115,6 +119,8 @@ def test_what_is_refused(call: Any, message: str) -> None:
 
 
 def test_sales_are_numbers() -> None:
+    with pytest.raises(InvalidType, match=r"shocks must be a list of \(start, end, factor\), got float"):
+        SalesPath(4, shocks=0.4)  # type: ignore[arg-type]
     with pytest.raises(InvalidType, match="sales must be a SalesPath or whole numbers"):
         sales_table(["4"], 1)
     with pytest.raises(InvalidType, match="sales must be a SalesPath or whole numbers"):

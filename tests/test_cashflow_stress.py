@@ -20,7 +20,7 @@ from retention_metrics.cashflow import (
     stress,
 )
 from retention_metrics.errors import InvalidType, InvalidValue
-from retention_metrics.prepaid import PackagePlan, RefundPolicy
+from retention_metrics.prepaid import Ledger, PackagePlan, RefundPolicy
 from retention_metrics.redemption import RedemptionModel
 
 PLAN = PackagePlan(id="ten", price=15_000, sessions=10, cost_per_session=700)
@@ -166,3 +166,11 @@ def test_the_demonstration_of_the_comfortable_owner() -> None:
     assert told["gap_in_dip_at_a_fifth"] == 0
     assert told["ratio_alone"] == pytest.approx(0.12, abs=0.01)
     assert 0.15 <= told["ratio_together"] <= 0.20
+
+
+def test_live_packages_without_refunds_have_no_run_either() -> None:
+    old = PLAN.model_copy(update={"id": "old", "refund": RefundPolicy(kind="none")})
+    sale = {"kind": "purchase", "date": "2024-03-02", "package": 1, "customer": 1, "plan": "old"}
+    start = Ledger.from_events([sale], [PLAN, old], as_of="2024-03-31")
+    found = stressed(start=start, model=RedemptionModel([0.5, 0.1]))
+    assert found.rows[6].reason == "plan 'old' gives no refunds on demand"

@@ -4,8 +4,8 @@ import mpmath as mp
 import numpy as np
 import pytest
 
-from retention_metrics.errors import InvalidValue, UndefinedMetric
-from retention_metrics.predictive import BoundaryWarning, GammaGamma
+from retention_metrics.errors import InvalidType, InvalidValue, UndefinedMetric
+from retention_metrics.predictive import BoundaryWarning, GammaGamma, Histories
 from tests import predictive_oracles as oracles
 
 MODEL = GammaGamma(p=6.25, q=3.74, v=15.44)
@@ -121,3 +121,19 @@ def test_bad_input():
         MODEL.expected_spend(frequency=1)
     with pytest.raises(InvalidValue, match="one number a customer each"):
         GammaGamma.fit(frequency=[1, 2], monetary_value=[3, 4], weights=[1])
+
+
+def test_a_fit_to_histories_with_money():
+    x = np.random.default_rng(1).integers(0, 6, 800).astype(float)
+    spend = MODEL.simulate(frequency=x, rng=2)
+    held = Histories(x, x, x + 1, np.full(800, 2.0), monetary_value=np.where(x > 0, spend, np.nan))
+    expected = GammaGamma.fit(frequency=x, monetary_value=spend, weights=np.full(800, 2))
+    assert GammaGamma.fit(held).model == expected.model
+    with pytest.raises(InvalidValue, match="the histories hold no money"):
+        GammaGamma.fit(Histories(x, x, x + 1, np.ones(800)))
+    with pytest.raises(InvalidValue, match="pass either histories, or"):
+        GammaGamma.fit(held, frequency=x)
+    with pytest.raises(InvalidType, match="histories must have frequency and monetary_value, got list"):
+        GammaGamma.fit([1, 2])
+    with pytest.raises(InvalidValue, match="a fit needs frequency and monetary_value"):
+        GammaGamma.fit(frequency=x)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from retention_metrics.errors import InvalidValue
 from retention_metrics.predictive import Histories
-from retention_metrics.predictive._histories import code, distinct, per_distinct, read_histories
+from retention_metrics.predictive._histories import code, distinct, per_distinct, read_customers, read_histories
 
 rows = st.lists(
     st.tuples(st.integers(0, 5), st.sampled_from([0.0, 1 / 7, 0.3, 2.0]), st.floats(0, 50), st.integers(0, 3)),
@@ -77,6 +77,28 @@ def test_very_many_rows_of_which_none_are_alike_stay_as_they_are():
     assert all((one == other).all() for one, other in zip(found, columns, strict=True))
     assert (weights == 1).all()
     assert (per_distinct(lambda a, b: a + b, *columns[:2]) == columns[0] + columns[1]).all()
+
+
+@given(st.integers(256, 70_000), st.integers(0, 2**32 - 1), st.integers(0, 8))
+def test_long_arrays_are_refused_as_short_ones_are(size, seed, flaw):
+    """Arrays that are possible are taken as they are; one bad row anywhere in them is found, and its place is told."""
+    rng = np.random.default_rng(seed)
+    x = rng.integers(0, 3, size).astype(float)
+    T = rng.uniform(5, 9, size)
+    last = np.where(x > 0, rng.uniform(0.1, 5, size), 0.0)
+    assert all(taken is column for taken, column in zip(read_customers(x, last, T), (x, last, T), strict=True))
+    at = int(rng.integers(size))
+    flaws = [(-1.0, 1, 5), (1.5, 1, 5), (1, 6, 5), (0, 1, 5), (2, 0, 5), (2, np.nan, 5), (2, 1, np.nan), (2, 1, np.inf)]
+    flaws += [(np.inf, 1, 5)]
+    x[at], last[at], T[at] = flaws[flaw]
+    with pytest.raises(InvalidValue, match=rf"\[{at}\]"):
+        read_customers(x, last, T)
+
+
+def test_work_done_once_on_whole_numbers_and_on_huge_ones():
+    counts = np.array([3.0, 5, 4, 3] * 100)
+    for column in (counts, counts * 1e200, counts - 9):
+        assert (per_distinct(lambda a: a + 1, column) == column + 1).all()
 
 
 def test_nobody_at_all():

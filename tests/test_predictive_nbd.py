@@ -319,6 +319,30 @@ def test_impossible_questions(kind):
 
 
 @pytest.mark.parametrize("kind", MODELS)
+def test_a_million_customers_are_answered_part_by_part(kind):
+    model, rng = kind(**CLASSIC[kind]), np.random.default_rng(5)
+    x = rng.integers(0, 4, 70_000).astype(float)
+    T = rng.integers(10, 40, 70_000).astype(float)
+    given = {"frequency": x, "recency": np.where(x > 0, np.floor(T / 2), 0.0), "T": T}
+    before = {name: column.copy() for name, column in given.items()}
+    for question in (model.probability_alive, model.log_likelihood):
+        found = question(**given)
+        for i in range(0, 70_000, 6_999):
+            alone = question(**{name: float(column[i]) for name, column in given.items()})
+            assert found[i] == pytest.approx(alone, rel=1e-13)
+    assert all((given[name] == before[name]).all() for name in given)
+
+
+@pytest.mark.parametrize("kind", [BgNbd, MbgNbd])
+def test_nobody_has_left_where_nobody_leaves(kind):
+    model = kind(r=0.2, alpha=1e-3, a=0, b=1)
+    assert model.probability_alive(frequency=[0, 1000], recency=[0, 1], T=[5, 1e9]).tolist() == [1, 1]
+    tiny = kind(r=0.2, alpha=3, a=1e-30, b=1e-30)
+    odds = (12 / 7) ** 1.2 if kind is BgNbd else 0.0  # a / b is 1, a / (b + 1) as good as 0
+    assert tiny.probability_alive(frequency=1, recency=4, T=9) == pytest.approx(1 / (1 + odds), rel=1e-12)
+
+
+@pytest.mark.parametrize("kind", MODELS)
 def test_parameters_go_to_text_and_back(kind):
     model = kind(**CLASSIC[kind], unit="week")
     assert kind.model_validate_json(model.model_dump_json()) == model

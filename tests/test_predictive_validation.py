@@ -138,6 +138,42 @@ def test_what_cannot_be_validated():
         validate(BG, **history, holdout=[1], horizon=3, weights=[0])
 
 
+def test_money_beside_the_average_ticket_times_frequency():
+    spend = GammaGamma(p=6, q=4, v=15)
+    history = {"frequency": [0, 2], "recency": [0, 20], "T": [10, 40]}
+    found = validate(
+        BG,
+        **history,
+        holdout=[1, 1],
+        horizon=20,
+        weights=[3, 1],
+        spend=spend,
+        monetary_value=[np.nan, 30],
+        holdout_amount=[9, 50],
+    ).revenue
+    bought = BG.expected_purchases(20, **history)
+    paid = [spend.expected_spend(), spend.expected_spend(frequency=2, monetary_value=30)]
+    modelled = bought * paid
+    assert found.actual == 3 * 9 + 50
+    assert found.naive == pytest.approx(2 / 40 * 20 * 30)
+    assert found.expected == pytest.approx(3 * modelled[0] + modelled[1])
+    assert found.mean_absolute_error == pytest.approx((3 * abs(modelled[0] - 9) + abs(modelled[1] - 50)) / 4)
+    assert found.naive_mean_absolute_error == pytest.approx((3 * 9 + 20) / 4)
+    assert type(found).model_validate_json(found.model_dump_json()) == found
+
+
+def test_money_that_cannot_be_validated():
+    terms = {"frequency": [1], "recency": [2], "T": [9], "holdout": [1], "horizon": 3}
+    with pytest.raises(InvalidValue, match="spend, monetary_value and holdout_amount go together"):
+        validate(BG, **terms, monetary_value=[3])
+    with pytest.raises(InvalidType, match="spend must be a GammaGamma or its Fit, got BgNbd"):
+        validate(BG, **terms, spend=BG, monetary_value=[3], holdout_amount=[3])
+    with pytest.raises(InvalidValue, match="holdout_amount must be one number a customer"):
+        validate(BG, **terms, spend=GammaGamma(p=1, q=2, v=3), monetary_value=[3], holdout_amount=[3, 4])
+    with pytest.raises(InvalidValue, match="monetary_value must be > 0 where there was a repeat purchase"):
+        validate(BG, **terms, spend=GammaGamma(p=1, q=2, v=3), monetary_value=[np.nan], holdout_amount=[3])
+
+
 def test_models_side_by_side(fits, validation):
     found = compare(fits)
     assert [row.aic for row in found.rows] == sorted(row.aic for row in found.rows)

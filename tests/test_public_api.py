@@ -301,7 +301,9 @@ QUESTIONS = {
         "channels",
         "cohorts",
         "falling_off",
+        "histories",
         "lost",
+        "predict",
         "purchase_cycle",
         "purchase_gaps",
         "repeat_purchase_rate",
@@ -311,6 +313,7 @@ QUESTIONS = {
         "status",
         "status_counts",
         "summary",
+        "validate",
         "win_back_candidates",
     ],
 }

@@ -477,3 +477,8 @@ def test_only_ledgers_are_fitted():
         fitted(sold("p", TWO, "2024-01-10")).draws(0, rng=1)
     with pytest.raises(InvalidType, match="rng must be"):
         fitted(sold("p", TWO, "2024-01-10")).draws(1, rng=None)
+
+
+def test_a_fit_is_compared_with_a_model():
+    with pytest.raises(InvalidType, match="model must be a RedemptionModel or None, got list"):
+        RedemptionModel.fit(worked_example(), min_exposure=1).goodness_of_fit([0.5])

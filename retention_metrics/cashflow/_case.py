@@ -1,6 +1,6 @@
 """What is simulated: the packages that are live and will be sold, the chances, and the streams of chance."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
@@ -75,6 +75,11 @@ class Case:
     def portions(self) -> int:
         """Number of portions."""
         return -(-self.paths // self.portion)
+
+    @property
+    def without_refunds(self) -> PackagePlan | None:
+        """The first plan, sold or live, whose packages nobody can give back."""
+        return next((kind.terms.plan for kind in self.kinds if not kind.terms.refundable), None)
 
     def alone(self) -> "Case":
         """The same case, with customers who are independent of each other."""
@@ -162,9 +167,8 @@ def kinds_of(start: Any, plan: PackagePlan, *, buckets: int, kept: int, step: Pe
     empty = np.zeros((kept, sold.sessions), np.int64)
     if start is None:
         return (Kind(sold, empty),)
-    plans: Sequence[PackagePlan] | None = None
     if isinstance(start, Ledger):
-        plans = start.plans
+        _refuse_terms(start)
         start = live_book(start, step=step, buckets=max(buckets, kept))
     elif not isinstance(start, LiveBook):
         raise InvalidType(f"start must be a prepaid.Ledger, a redemption.LiveBook or None, got {type(start).__name__}")
@@ -179,13 +183,14 @@ def kinds_of(start: Any, plan: PackagePlan, *, buckets: int, kept: int, step: Pe
     for i in range(len(start)):
         kind = tuple(int(getattr(start, name)[i]) for name in ("plan", "price", "sessions", "cost"))
         if kind not in found:
-            its = plan if plans is None else plans[kind[0]]
-            terms = package_terms(its, price=kind[1], sessions=kind[2], cost=kind[3], step=step)
-            if plans is not None and terms.life is not None:
+            its = start.plans[kind[0]]
+            if its.expiry != "never":
                 raise InvalidValue(
-                    f"start holds live packages of plan {its.id!r}, which expire; a live book does not say when"
+                    f"start holds live packages of plan {its.id!r}, which may expire (expiry={its.expiry!r}); a live "
+                    "book does not say when, so leave them out of it"
                 )
-            found[kind] = Kind(replace(terms, life=None), np.zeros((kept, kind[2]), np.int64))
+            terms = package_terms(its, price=kind[1], sessions=kind[2], cost=kind[3], step=step)
+            found[kind] = Kind(terms, np.zeros((kept, kind[2]), np.int64))
         left, count = int(start.left[i]), int(start.count[i])
         found[kind].start[min(int(start.gap[i]), kept - 1), left - 1] += count
         owed = count * int(found[kind].terms.owed[left - 1])
@@ -214,7 +219,18 @@ def fastest(case: Case, packages: float, sessions: float) -> Engine:
     return "cohort" if cohort <= renewal else "renewal"
 
 
+def _refuse_terms(ledger: Ledger) -> None:
+    """Refuse a ledger that owes something on memberships for a term."""
+    packages = ledger.packages()
+    owed = int(packages.liability[packages.sessions == 0].sum())
+    if owed:
+        raise InvalidValue(
+            f"start owes {owed:,} on memberships for a term, which a forecast does not follow; pass "
+            "redemption.live_book(ledger), which leaves them out"
+        )
+
+
 def _alike(live: PackageTerms, sold: PackageTerms) -> bool:
-    if live.life != sold.life or live.sessions != sold.sessions:
+    if live.life != sold.life or live.sessions != sold.sessions or live.refundable != sold.refundable:
         return False
     return live.price == sold.price and live.cost == sold.cost and bool((live.paid_back == sold.paid_back).all())

@@ -91,6 +91,8 @@ class Flows:
         if total >= MOST_MONEY:
             raise InvalidValue(f"the flows may add up to {total:.3g} minor units; they must stay below 2**59")
         if self.labels is not None:
+            if not isinstance(self.labels, Sequence) or isinstance(self.labels, str):
+                raise InvalidType(f"labels must be a list of names, got {type(self.labels).__name__}")
             object.__setattr__(self, "labels", tuple(self.labels))
             if len(self.labels) != shape[0]:
                 raise InvalidValue(f"labels must name each of the {shape[0]} periods, got {len(self.labels)} names")

@@ -7,7 +7,7 @@ import numpy as np
 
 from retention_metrics._checks import freeze
 from retention_metrics._typing import BoolArray, FloatArray
-from retention_metrics.cashflow._shocks import Event, MassReturn, RefundRun, refuse_late
+from retention_metrics.cashflow._shocks import Event, MassReturn, RefundRun, refuse_late, refuse_unlisted
 from retention_metrics.errors import InvalidType
 from retention_metrics.redemption import RedemptionModel
 
@@ -50,6 +50,7 @@ class Rates:
 
 def rates_of(model: RedemptionModel, events: Sequence[Event], periods: int) -> Rates:
     """The chances in each period."""
+    refuse_unlisted(events)
     waves = [each for each in events if isinstance(each, MassReturn)]
     buckets = max([model.buckets] + [wave.gap + 1 for wave in waves])
     last = np.minimum(np.arange(buckets), model.buckets - 1)

@@ -16,6 +16,8 @@ MOST_SOLD = 2**30
 
 _NOISES = ("fixed", "poisson", "negative_binomial")
 _ROUNDING = 1e-9
+_LEAST = 1e-6
+"""Smallest dispersion; below it nearly nothing is ever sold, and then more than can be counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,7 @@ class SalesPath:
             >= 0: ``(30, 36, 0.4)`` is a dip of 60 % for six periods. Periods count from 0.
         noise: ``"fixed"`` sells exactly the mean, which must be whole. ``"poisson"`` and ``"negative_binomial"`` vary
             around it, independently in each period.
-        dispersion: The number k of the negative binomial, > 0, whose variance is :math:`m + m^2 / k`.
+        dispersion: The number k of the negative binomial, >= 1e-6, whose variance is :math:`m + m^2 / k`.
 
     Raises:
         InvalidValue: A number is out of range, or ``dispersion`` does not go with the noise.
@@ -68,10 +70,10 @@ class SalesPath:
             "base": _listed("base", at_least(0, base=self.base)),
             "season": None if self.season is None else np.atleast_1d(at_least(0, season=self.season)).tolist(),
             "trend": single(at_least(-1, open_low=True, trend=self.trend), "trend"),
-            "shocks": tuple(_shock(i, shock) for i, shock in enumerate(self.shocks)),
+            "shocks": _shocks(self.shocks),
         }
         if self.dispersion is not None:
-            checked["dispersion"] = single(at_least(0, open_low=True, dispersion=self.dispersion), "dispersion")
+            checked["dispersion"] = single(at_least(_LEAST, dispersion=self.dispersion), "dispersion")
         for name, value in checked.items():
             object.__setattr__(self, name, tuple(value) if isinstance(value, list) else value)
 
@@ -92,13 +94,18 @@ class SalesPath:
         if base.ndim and base.size != length:
             raise InvalidValue(f"base must be one number or one for each of the {length} periods, got {base.size}")
         at = np.arange(length)
-        mean = base * (1.0 + self.trend) ** at
-        if self.season is not None:
-            mean = mean * np.asarray(self.season)[at % np.size(self.season)]
+        with np.errstate(over="ignore"):
+            mean = base * (1.0 + self.trend) ** at
+            if self.season is not None:
+                mean = mean * np.asarray(self.season)[at % np.size(self.season)]
         for i, (start, end, factor) in enumerate(self.shocks):
             if start >= length:
                 raise InvalidValue(f"shocks[{i}] starts in period {start}, after the last one, {length - 1}")
-            mean[start:end] *= factor
+            with np.errstate(over="ignore"):
+                mean[start:end] *= factor
+        where = first_true(~np.isfinite(mean))
+        if where is not None:
+            raise InvalidValue(f"sales[{where[0]}] has no finite mean; base, season, trend or shocks are too large")
         return mean
 
     def draw(self, *, periods: int, paths: int, rng: np.random.Generator | int) -> IntArray:
@@ -145,7 +152,10 @@ def whole_packages(mean: FloatArray) -> IntArray:
 
 def sales_table(sales: Any, periods: int) -> IntArray:
     """Sales that are given as numbers: whole, of shape (periods, 1) or (periods, paths)."""
-    array = np.asarray(sales)
+    try:
+        array = np.asarray(sales)
+    except ValueError:
+        raise InvalidValue("sales must have as many paths in every period, got rows of different lengths") from None
     if array.dtype.kind not in "iuf":
         raise InvalidType(f"sales must be a SalesPath or whole numbers, got {type(sales).__name__} {sales!r:.40}")
     if array.dtype.kind == "f":
@@ -182,6 +192,12 @@ def _listed(name: str, value: Any) -> Any:
     if value.ndim != 1:
         raise InvalidValue(f"{name} must be one number or one for each period, got an array of shape {value.shape}")
     return value.tolist()
+
+
+def _shocks(given: Any) -> tuple[tuple[int, int, float], ...]:
+    if not isinstance(given, Sequence) or isinstance(given, str):
+        raise InvalidType(f"shocks must be a list of (start, end, factor), got {type(given).__name__}")
+    return tuple(_shock(i, shock) for i, shock in enumerate(given))
 
 
 def _shock(i: int, shock: Any) -> tuple[int, int, float]:

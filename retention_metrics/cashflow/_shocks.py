@@ -1,6 +1,7 @@
 """What moves all customers at once: a season of the whole town, a wave of returns, a run on refunds."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -8,7 +9,10 @@ import numpy as np
 
 from retention_metrics._checks import at_least, fraction, generator, single, whole
 from retention_metrics._typing import FloatArray
-from retention_metrics.errors import InvalidValue
+from retention_metrics.errors import InvalidType, InvalidValue
+
+_MOST_SD = 20
+_MOST_GAP = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,11 @@ class CommonShock:
         """Check both."""
         object.__setattr__(self, "sigma", single(at_least(0, sigma=self.sigma), "sigma"))
         object.__setattr__(self, "phi", single(fraction(open_high=True, phi=self.phi), "phi"))
+        if self.sigma > _MOST_SD * math.sqrt(1 - self.phi**2):
+            raise InvalidValue(
+                f"sigma={self.sigma:g} with phi={self.phi:g} is too large: the log hazard may have a standard "
+                f"deviation of at most {_MOST_SD}"
+            )
 
     @property
     def sd(self) -> float:
@@ -96,6 +105,8 @@ class MassReturn:
         object.__setattr__(self, "uplift", single(at_least(0, uplift=self.uplift), "uplift"))
         object.__setattr__(self, "periods", whole(1, periods=self.periods))
         object.__setattr__(self, "gap", whole(0, gap=self.gap))
+        if self.gap > _MOST_GAP:
+            raise InvalidValue(f"gap must be at most {_MOST_GAP:,} silent periods, got {self.gap:.3g}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +136,12 @@ class RefundRun:
 
 
 Event = MassReturn | RefundRun
+
+
+def refuse_unlisted(events: object) -> None:
+    """Refuse what is no list of events, such as a single one."""
+    if not isinstance(events, Sequence) or isinstance(events, str):
+        raise InvalidType(f"events must be a list of MassReturn and RefundRun, got {type(events).__name__}")
 
 
 def refuse_late(event: Event, place: int, periods: int) -> None:

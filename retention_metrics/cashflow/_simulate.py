@@ -24,6 +24,7 @@ from retention_metrics.prepaid import Ledger, PackagePlan
 from retention_metrics.redemption import LiveBook, RedemptionModel
 
 _MOST_PERIODS = 10_000
+_MOST_PATHS = 10_000_000
 _MEAN_SESSIONS = ("delivered", "refunded", "expired", "outstanding")
 _ARRAYS = 2 * len(AMOUNTS) + 8
 """Arrays of whole numbers by period and path that a portion needs while it is simulated, about."""
@@ -60,14 +61,15 @@ def simulate(
     seed, every number is the same for any number of ``threads`` and any ``max_bytes``.
 
     Args:
-        start: The ledger, or its live book: what is owed before the first period; ``None`` for an empty one.
+        start: The ledger, or its live book: what is owed before the first period, on packages that follow the rules of
+            their own plans; ``None`` for an empty one.
         model: When customers come back, such as ``RedemptionModel.fit(ledger)`` says.
         sales: Packages to be sold: a :class:`SalesPath`, or whole numbers by period, or by period and path.
         plan: What is sold; its ``cost_per_session`` must be given, 0 if delivery costs nothing.
         policy: What the firm pays besides, and what it does with the cash.
         periods: Number of periods, from 1 to 10,000.
         rng: Generator or seed.
-        paths: Number of paths, >= 1.
+        paths: Number of paths, from 1 to 10,000,000.
         step: What a period of the model is; it matters for the live packages of a ledger and for validity, which is
             rounded up to whole periods.
         common: A mood that all customers of a path share. The forecast with independent customers is made besides.
@@ -84,8 +86,8 @@ def simulate(
 
     Raises:
         InvalidValue: A number is out of range; sales that are negative or not whole; a start in another currency, or
-            with packages that expire or are not paid in full; a plan without a cost; refunds on a plan without them;
-            what does not fit in memory.
+            with packages that expire or are not paid in full, or a ledger with memberships for a term; a plan, sold or
+            live, without a cost; refunds on a plan without them; what does not fit in memory.
         InvalidType: An argument is of the wrong kind.
 
     Examples:
@@ -114,21 +116,26 @@ def simulate(
         raise InvalidType(f"policy must be a FirmPolicy, got {type(policy).__name__}")
     if common is not None and not isinstance(common, CommonShock):
         raise InvalidType(f"common must be a CommonShock or None, got {type(common).__name__}")
+    if progress is not None and not callable(progress):
+        raise InvalidType(f"progress must be a function of two numbers or None, got {type(progress).__name__}")
     choice(("auto", "cohort", "renewal"), engine=engine)
     choice(PERIODS, step=step)
     length, number, crew = whole(1, periods=periods), whole(1, paths=paths), whole(1, threads=threads)
     if length > _MOST_PERIODS:
         raise InvalidValue(f"periods must be at most {_MOST_PERIODS:,}, got {length:,}; take longer steps")
+    if number > _MOST_PATHS:
+        raise InvalidValue(f"paths must be at most {_MOST_PATHS:,}, got {number:,}; 10,000 tell P(gap) to within 1 %")
     policy.fixed_by_period(length)
     rates = rates_of(model, events, length)
     kinds = kinds_of(start, plan, buckets=model.buckets, kept=rates.buckets, step=step)
-    if plan.refund.kind == "none" and rates.refund.any():
-        raise InvalidValue(
-            f"plan {plan.id!r} has refund kind 'none', yet packages are given back by model.refund or a RefundRun; "
-            "pass a model without refunds, or the plan with them"
-        )
     entropy = tuple(generator(rng).integers(0, 2**32, 4).tolist())
     case = Case(kinds, rates, _sales(sales, length, number), common, length, number, "cohort", entropy)
+    stuck = case.without_refunds
+    if stuck is not None and rates.refund.any():
+        raise InvalidValue(
+            f"plan {stuck.id!r} has refund kind 'none', yet packages are given back by model.refund or a RefundRun; "
+            "pass a model without refunds, or the plan with them"
+        )
     size = 8 * len(AMOUNTS) * length
     budget = whole(1, max_bytes=max_bytes) // (2 if common is not None else 1) // 2
     portion = 8 * _ARRAYS * length * min(case.portion, number) * min(crew, case.portions)

@@ -17,7 +17,7 @@ from retention_metrics.cashflow._forecast import CashGapForecast, first_gap_of
 from retention_metrics.cashflow._policy import FirmPolicy
 from retention_metrics.cashflow._run import PathScalars
 from retention_metrics.cashflow._sales import SalesPath
-from retention_metrics.cashflow._shocks import CommonShock, Event, MassReturn, RefundRun
+from retention_metrics.cashflow._shocks import CommonShock, Event, MassReturn, RefundRun, refuse_unlisted
 from retention_metrics.cashflow._simulate import simulate
 from retention_metrics.errors import InvalidType, InvalidValue
 from retention_metrics.prepaid import Ledger, PackagePlan
@@ -206,8 +206,9 @@ def stress(
     rows: list[StressRow] = []
     forecasts: dict[str, CashGapForecast] = {}
     for scenario, (sold, events) in scenarios.items():
-        if events == (rush,) and plan.refund.kind == "none":
-            reason = f"plan {plan.id!r} gives no refunds on demand"
+        stuck = forecasts["as planned"]._case.without_refunds if events == (rush,) else None
+        if stuck is not None:
+            reason = f"plan {stuck.id!r} gives no refunds on demand"
             rows += [StressRow(scenario=scenario, policy=name, reason=reason) for name in _POLICIES]
             continue
         found = simulate(
@@ -368,6 +369,7 @@ def reminder_value(
         Cox (1972), *JRSS B* 34, 187-220, on proportional hazards; Neslin, Taylor, Grantham & McNeil (2013),
         "Overcoming the 'recency trap'", *Journal of the Academy of Marketing Science* 41, 320-337.
     """
+    refuse_unlisted(events)
     reminder = MassReturn(whole(0, at=at), uplift, periods=whole(1, lasting=lasting), gap=whole(0, gap=gap))
     seed = int(generator(rng).integers(2**63))
     both = [

@@ -20,6 +20,7 @@ class PackageTerms:
     """The money of one kind of package by the sessions left of it; all in whole minor units.
 
     Attributes:
+        plan: The plan whose rules it follows.
         price: What it is sold for.
         sessions: Sessions it holds.
         commission: Paid out at the sale.
@@ -31,6 +32,7 @@ class PackageTerms:
         forfeits: Whether what expires is kept; otherwise it is paid back.
     """
 
+    plan: PackagePlan
     price: int
     sessions: int
     commission: int
@@ -45,6 +47,11 @@ class PackageTerms:
         """Make the arrays read-only."""
         freeze(self, "earned", "owed", "paid_back")
 
+    @property
+    def refundable(self) -> bool:
+        """Whether it is paid back on demand."""
+        return self.plan.refund.kind != "none"
+
 
 def terms_of(plan: PackagePlan, step: Period) -> PackageTerms:
     """The money of a plan; what a forecast cannot follow is refused by name."""
@@ -52,6 +59,35 @@ def terms_of(plan: PackagePlan, step: Period) -> PackageTerms:
         raise InvalidType(f"plan must be a prepaid.PackagePlan, got {type(plan).__name__}")
     if plan.sessions is None:
         raise InvalidValue(f"plan {plan.id!r} runs for a term; a forecast needs sessions, whose delivery is chance")
+    return package_terms(plan, price=plan.price, sessions=plan.sessions, cost=plan.cost_per_session, step=step)
+
+
+def package_terms(plan: PackagePlan, *, price: int, sessions: int, cost: int, step: Period) -> PackageTerms:
+    """The money of a package that was sold at a price of its own, by the rules of a plan."""
+    _refuse_unfollowed(plan)
+    shares = session_shares(price, sessions)
+    earned = shares[::-1]
+    owed = np.cumsum(earned)
+    due = owed
+    if plan.refund.kind == "rerate":
+        used = np.arange(sessions)[::-1]
+        due = np.clip(price - used * (plan.list_price or 0), 0, owed)
+    charge = np.minimum(due, plan.refund.fee + part_of(due, plan.refund.fee_bps))
+    return PackageTerms(
+        plan=plan,
+        price=price,
+        sessions=sessions,
+        commission=plan.commission + int(part_of(price, plan.commission_bps)),
+        cost=cost,
+        earned=earned,
+        owed=owed,
+        paid_back=due - charge,
+        life=_life(plan, step),
+        forfeits=plan.expiry == "forfeit",
+    )
+
+
+def _refuse_unfollowed(plan: PackagePlan) -> None:
     if "cost_per_session" not in plan.model_fields_set:
         raise InvalidValue(
             f"plan {plan.id!r} has no cost_per_session, without which there is no gap to see; give it, as 0 if a "
@@ -65,30 +101,6 @@ def terms_of(plan: PackagePlan, step: Period) -> PackageTerms:
     ):
         if broken:
             raise InvalidValue(f"plan {plan.id!r} has {what}, which a forecast does not follow; copy it without")
-    return package_terms(plan, price=plan.price, sessions=plan.sessions, cost=plan.cost_per_session, step=step)
-
-
-def package_terms(plan: PackagePlan, *, price: int, sessions: int, cost: int, step: Period) -> PackageTerms:
-    """The money of a package that was sold at a price of its own, by the rules of a plan."""
-    shares = session_shares(price, sessions)
-    earned = shares[::-1]
-    owed = np.cumsum(earned)
-    due = owed
-    if plan.refund.kind == "rerate":
-        used = np.arange(sessions)[::-1]
-        due = np.clip(price - used * (plan.list_price or 0), 0, owed)
-    charge = np.minimum(due, plan.refund.fee + part_of(due, plan.refund.fee_bps))
-    return PackageTerms(
-        price=price,
-        sessions=sessions,
-        commission=plan.commission + int(part_of(price, plan.commission_bps)),
-        cost=cost,
-        earned=earned,
-        owed=owed,
-        paid_back=due - charge,
-        life=_life(plan, step),
-        forfeits=plan.expiry == "forfeit",
-    )
 
 
 def _life(plan: PackagePlan, step: Period) -> int | None:

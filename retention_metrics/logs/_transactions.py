@@ -12,9 +12,23 @@ from retention_metrics.churn._flow import Dated
 from retention_metrics.cohorts import CohortTable
 from retention_metrics.cohorts._states import Window
 from retention_metrics.cohorts._table import Anchor, Counting
-from retention_metrics.logs import _bands, _cohorting, _decline, _flow, _lists, _rfm, _rows, _sources, _status, _summary
+from retention_metrics.logs import (
+    _bands,
+    _cohorting,
+    _decline,
+    _flow,
+    _histories,
+    _lists,
+    _prediction,
+    _rfm,
+    _rows,
+    _sources,
+    _status,
+    _summary,
+)
 from retention_metrics.logs._segments import Segments
 from retention_metrics.ltv import Channels
+from retention_metrics.predictive import Histories, Validation
 from retention_metrics.survival import SurvivalCurve
 
 
@@ -203,6 +217,165 @@ class Transactions:
             Fader, Hardie & Lee (2005), "RFM and CLV", *Journal of Marketing Research* 42(4), 415-430.
         """
         return _rfm.rfm(self._log, as_of, unit, by)
+
+    @overload
+    def histories(
+        self, *, as_of: dt.date | str, unit: Period, opportunities: bool = False, spend: bool = False, by: None = None
+    ) -> Histories: ...
+    @overload
+    def histories(
+        self, *, as_of: dt.date | str, unit: Period, opportunities: bool = False, spend: bool = False, by: Any
+    ) -> Segments[Histories]: ...
+    def histories(
+        self, *, as_of: dt.date | str, unit: Period, opportunities: bool = False, spend: bool = False, by: Any = None
+    ) -> Histories | Segments[Histories]:
+        """The distinct purchase histories, each with the customers who share it: what a purchase model is fitted to.
+
+        The engine collapses the customers, so that of a log of any size only the distinct histories leave it.
+        ``frequency`` counts the days with a purchase after the first one, ``recency`` is the time from the first to the
+        last of them, and ``T`` the time from the first to ``as_of``: days, divided by the length of the unit. A week
+        has 7 days, a year 365.25, a month a twelfth and a quarter a fourth of these.
+
+        Args:
+            as_of: Last day that the data cover, inclusive.
+            unit: ``"day"``, ``"week"``, ``"month"``, ``"quarter"`` or ``"year"``: the unit of recency and T.
+            opportunities: For :class:`~retention_metrics.predictive.BgBb`: the calendar periods after that of the first
+                purchase are opportunities, at each of which a customer buys or does not; ``as_of`` must close one.
+            spend: Whether to tell histories apart by the mean spend per repeat purchase too, for
+                :class:`~retention_metrics.predictive.GammaGamma`. Nearly every repeat buyer then is a row of its own.
+            by: What makes segments: a column of the log, or a frame of customers and segments; ``None``: all as one.
+
+        Returns:
+            :class:`~retention_metrics.predictive.Histories` in ascending order, for the ``fit`` of any model of
+            purchases; rows left out are counted in ``excluded``.
+
+        Raises:
+            InvalidRows: Rows that cannot be used, counted by reason.
+            InvalidValue: No usable row up to ``as_of``, an unknown unit, ``spend`` on a log without amounts, or
+                ``as_of`` in the middle of an opportunity.
+
+        Examples:
+            >>> import polars as pl
+            >>> from datetime import date
+            >>> days = [date(2026, 1, 5), date(2026, 2, 2), date(2026, 1, 5), date(2026, 2, 2), date(2026, 1, 12)]
+            >>> frame = pl.DataFrame({"who": ["ann", "ann", "bob", "bob", "cyd"], "day": days})
+            >>> found = Transactions(frame, customer="who", time="day").histories(as_of="2026-02-23", unit="week")
+            >>> found.to_dict()
+            {'frequency': [0.0, 1.0], 'recency': [0.0, 4.0], 'T': [6.0, 7.0], 'weights': [1.0, 2.0]}
+
+        References:
+            Fader, Hardie & Lee (2005), *Marketing Science* 24(2), 275-284; Fader, Hardie & Shang (2010), *Marketing
+            Science* 29(6), 1086-1108, for opportunities.
+        """
+        return _histories.histories(self._log, as_of, unit, opportunities=opportunities, spend=spend, by=by)
+
+    def predict(
+        self,
+        model: Any,
+        *,
+        horizon: float,
+        as_of: dt.date | str,
+        unit: Period | None = None,
+        spend: Any = None,
+        discount: float = 0.0,
+        margin: float = 1.0,
+        level: float | None = None,
+        by: Any = None,
+    ) -> Any:
+        """What a purchase model says of every customer: still there or not, purchases to be expected, value.
+
+        The engine collapses the customers to the distinct histories, the model answers for each of these at once, and
+        the engine joins the answers to the customers. On lazy frames the log is gone through once when asked, for the
+        distinct histories, and again when the answer is collected.
+
+        Args:
+            model: A model of purchases or its :class:`~retention_metrics.predictive.Fit`. For
+                :class:`~retention_metrics.predictive.BgBb` time is counted in calendar periods, as by
+                ``histories(opportunities=True)``.
+            horizon: Length of the time after ``as_of``, >= 0, in the unit of the model; whole with ``spend``.
+            as_of: Last day that the data cover, inclusive.
+            unit: The unit of time; needed where the model does not say it, and refused where it says another.
+            spend: A :class:`~retention_metrics.predictive.GammaGamma` or its fit, for what each customer will bring.
+            discount: With ``spend``: discount rate per unit of time, >= 0; purchases are paid at the end of theirs.
+            margin: With ``spend``: share of spend kept after variable costs.
+            level: Confidence level of limits for the purchases to be expected; it takes a fit.
+            by: What makes segments: a column of the log, or a frame of customers and segments; ``None``: all as one.
+
+        Returns:
+            A frame of the kind that came in, one row a customer, in no particular order: customer, frequency, recency
+            and T (in the unit), probability_alive, expected_purchases, with ``level`` purchases_low and purchases_high,
+            and with ``spend`` expected_spend (per purchase) and value. These two are missing where repeat purchases net
+            to nothing or less, and where spend has no mean (q <= 1).
+
+        Raises:
+            InvalidRows: Rows that cannot be used, counted by reason.
+            InvalidType: A model is of the wrong kind.
+            InvalidValue: The unit is missing or not that of the model, or an argument is out of range.
+
+        Examples:
+            >>> import polars as pl
+            >>> from datetime import date
+            >>> from retention_metrics.predictive import BgNbd
+            >>> days = [date(2026, 1, 5), date(2026, 3, 2), date(2026, 1, 12)]
+            >>> frame = pl.DataFrame({"who": ["ann", "ann", "bob"], "day": days})
+            >>> model = BgNbd(r=0.243, alpha=4.414, a=0.793, b=2.426, unit="week")
+            >>> orders = Transactions(frame, customer="who", time="day")
+            >>> told = orders.predict(model, horizon=52, as_of="2026-03-30").sort("customer")
+            >>> told.select("customer", pl.col("probability_alive", "expected_purchases").round(2)).rows()
+            [('ann', 0.68, 1.79), ('bob', 1.0, 0.59)]
+
+        References:
+            Fader, Hardie & Lee (2005), *Marketing Science* 24(2), 275-284; and "RFM and CLV", *Journal of Marketing
+            Research* 42(4), 415-430, for value.
+        """
+        return _prediction.predict(
+            self._log,
+            model,
+            horizon=horizon,
+            as_of=as_of,
+            unit=unit,
+            spend=spend,
+            discount=discount,
+            margin=margin,
+            level=level,
+            by=by,
+        )
+
+    def validate(
+        self,
+        model: Any,
+        *,
+        split: dt.date | str,
+        as_of: dt.date | str,
+        unit: Period | None = None,
+        spend: Any = None,
+    ) -> Validation:
+        """How a purchase model does on time that it has not seen: fitted up to a day, held against what came after it.
+
+        Args:
+            model: A class such as :class:`~retention_metrics.predictive.BgNbd`, to be fitted to the time up to
+                ``split``; or a model or :class:`~retention_metrics.predictive.Fit` made from that time only.
+            split: Last day of the calibration; the holdout begins on the day after it.
+            as_of: Last day of the holdout, inclusive.
+            unit: The unit of time; needed for a class, and where the model does not say it.
+            spend: :class:`~retention_metrics.predictive.GammaGamma`, to be fitted likewise, or such a model or its fit:
+                then money is compared too, with the average ticket times frequency.
+
+        Returns:
+            A :class:`~retention_metrics.predictive.Validation` of the customers won up to ``split``: totals and errors
+            beside the naive rate of the past, calibration by past purchases, the frequency table, and the tracking
+            curve. Purchases are days with one.
+
+        Raises:
+            InvalidRows: Rows that cannot be used, counted by reason.
+            InvalidType: A model is of the wrong kind.
+            InvalidValue: ``split`` is not before ``as_of``, there is no usable row up to ``split``, the unit is missing
+                or not that of the model, or the calibration is too thin for a fit.
+
+        References:
+            Fader, Hardie & Lee (2005), *Marketing Science* 24(2), 275-284, section 4.
+        """
+        return _prediction.validate(self._log, model, split=split, as_of=as_of, unit=unit, spend=spend)
 
     @overload
     def cohorts(

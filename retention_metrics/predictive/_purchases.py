@@ -12,6 +12,7 @@ from retention_metrics.errors import InvalidValue
 from retention_metrics.predictive._fit import Fit
 from retention_metrics.predictive._histories import Histories, flat, parts, per_distinct, read_customers
 from retention_metrics.predictive._model import Model, Scale, answer
+from retention_metrics.predictive._smooth import per_age
 from retention_metrics.predictive._special import special
 
 _LONG = 1 << 16
@@ -404,7 +405,7 @@ class PurchaseModel(Model):
         return alive
 
     def _expected(self, x: FloatArray, last: FloatArray, T: FloatArray, horizon: FloatArray) -> FloatArray:
-        expected = per_distinct(self.mean_alive, x, T, horizon)
+        expected = per_age(self.mean_alive, x, T, horizon)
         if not self.CHEAP:
             return expected * self._alive(x, last, T)
         for part in parts(x.size):
@@ -420,7 +421,7 @@ class PurchaseModel(Model):
         return np.asarray(expit(-odds) * self._pmf_alive(x, T, horizon, count) + never)
 
     def _discounted(self, x: FloatArray, last: FloatArray, T: FloatArray, discount: FloatArray) -> FloatArray:
-        return self._alive(x, last, T) * per_distinct(self._discounted_alive, x, T, discount)
+        return self._alive(x, last, T) * per_age(self._discounted_alive, x, T, discount)
 
     def _next(self, x: FloatArray, last: FloatArray, T: FloatArray, share: FloatArray) -> FloatArray:
         wanted = share / self._alive(x, last, T)

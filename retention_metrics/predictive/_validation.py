@@ -411,8 +411,10 @@ def _revenue(
     paying = spend.model if isinstance(spend, Fit) else spend
     if not isinstance(paying, GammaGamma):
         raise InvalidType(f"spend must be a GammaGamma or its Fit, got {type(paying).__name__}")
-    brought = finite(holdout_amount=holdout_amount)
-    ticket = np.where(x > 0, np.asarray(monetary_value, dtype=np.float64), 0.0)
+    brought, ticket = finite(holdout_amount=holdout_amount), np.asarray(monetary_value, dtype=np.float64)
+    if np.shape(brought) != x.shape or ticket.shape != x.shape:
+        raise InvalidValue("holdout_amount must be one number a customer, and so must monetary_value")
+    ticket = np.where(x > 0, np.nan_to_num(ticket), 0.0)
     modelled = expected * paying.expected_spend(frequency=x, monetary_value=ticket)
     carried_on = naive * ticket
     people = float(w.sum())

@@ -12,8 +12,9 @@ from retention_metrics._typing import FloatArray, Numbers, Period, Scalar
 from retention_metrics.errors import InvalidType
 from retention_metrics.predictive._fit import Fit, around, sensitivities
 from retention_metrics.predictive._gamma_gamma import GammaGamma
-from retention_metrics.predictive._histories import Customers, one_unit, per_distinct, read_customers
+from retention_metrics.predictive._histories import Customers, one_unit, read_customers
 from retention_metrics.predictive._purchases import PurchaseModel
+from retention_metrics.predictive._smooth import per_age
 
 _METHOD = "delta, both fits independent"
 _CELLS = 1 << 18
@@ -206,7 +207,7 @@ def discounted_purchases(model: PurchaseModel, given: Customers, worth: FloatArr
         return total
 
     x, _, T = given
-    return model.probability_alive(frequency=x, recency=given.recency, T=T) * per_distinct(staying, x, T)
+    return model.probability_alive(frequency=x, recency=given.recency, T=T) * per_age(staying, x, T)
 
 
 def _model_of(given: Any, kind: type[Any], name: str) -> tuple[Any, Fit[Any] | None]:

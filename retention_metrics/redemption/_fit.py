@@ -15,6 +15,7 @@ from retention_metrics.errors import InvalidType, InvalidValue, UndefinedMetric
 from retention_metrics.prepaid import Ledger
 from retention_metrics.prepaid._histories import trials_of
 from retention_metrics.prepaid._text import text_table
+from retention_metrics.redemption._counts import whole_count
 from retention_metrics.redemption._goodness import GoodnessOfFit, compare
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ class RedemptionFit:
             Brown, Cai & DasGupta (2001), "Interval estimation for a binomial proportion", *Statistical Science* 16(2),
             101-133, on the prior of Jeffreys.
         """
-        size, random = whole(1, paths=paths), generator(rng)
+        size, random = whole_count(paths=paths), generator(rng)
         trials, visits, refunds = self._by_group()
         silent = trials - refunds - visits
         hazard = random.beta(visits[:, None] + 0.5, silent[:, None] + 0.5, (len(trials), size))
@@ -143,6 +144,8 @@ class RedemptionFit:
             Hosmer & Lemeshow (1980), "Goodness of fit tests for the multiple logistic regression model",
             *Communications in Statistics* A9, 1043-1069.
         """
+        if model is not None and not isinstance(model, type(self.model)):
+            raise InvalidType(f"model must be a RedemptionModel or None, got {type(model).__name__}")
         if model is not None and model.buckets > len(self.group):
             raise InvalidValue(
                 f"model has {model.buckets} gap buckets and the fit {len(self.group)}; fit with buckets={model.buckets}"
@@ -211,7 +214,7 @@ def fit_book(
     if not isinstance(ledger, Ledger):
         raise InvalidType(f"ledger must be a prepaid.Ledger, got {type(ledger).__name__}")
     choice(PERIODS, step=step)
-    size, least = whole(1, buckets=buckets), whole(1, min_exposure=min_exposure)
+    size, least = whole_count(buckets=buckets), whole(1, min_exposure=min_exposure)
     found = trials_of(ledger, step, size)
     exposure = found.exposure.sum(axis=0)
     if not exposure.any():

@@ -10,9 +10,10 @@ from retention_metrics._frames import Backend, columns_to_frame
 from retention_metrics._periods import PERIODS
 from retention_metrics._typing import FloatArray, IntArray, Period
 from retention_metrics.errors import InvalidType
-from retention_metrics.prepaid import Ledger
+from retention_metrics.prepaid import Ledger, PackagePlan
 from retention_metrics.prepaid._histories import live_packages
 from retention_metrics.prepaid._text import text_table
+from retention_metrics.redemption._counts import whole_count
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,8 +25,9 @@ class LiveBook:
 
     Attributes:
         currency: Currency of the ledger, if its plans name one.
+        plans: Plans of the ledger, whose rules the packages follow.
         buckets: Number of gap buckets, the last one open-ended.
-        plan: Place of the plan in ``Ledger.plans``.
+        plan: Place of the plan among ``plans``.
         price: Price of a package, or the value that was taken over.
         sessions: Sessions that it held.
         left: Sessions that are left of it.
@@ -36,6 +38,7 @@ class LiveBook:
     """
 
     currency: str | None
+    plans: tuple[PackagePlan, ...]
     buckets: int
     plan: IntArray
     price: IntArray
@@ -48,7 +51,7 @@ class LiveBook:
 
     def __post_init__(self) -> None:
         """Make the arrays read-only."""
-        freeze(self, *self.__slots__[2:])
+        freeze(self, *self.__slots__[3:])
 
     def __len__(self) -> int:
         return len(self.count)
@@ -75,14 +78,15 @@ class LiveBook:
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain values."""
-        return {"currency": self.currency, "buckets": self.buckets} | self._columns()
+        plans = [plan.model_dump(mode="json") for plan in self.plans]
+        return {"currency": self.currency, "plans": plans, "buckets": self.buckets} | self._columns()
 
     def to_frame(self, backend: Backend = "pandas") -> Any:
         """One row a kind, as a ``"pandas"``, ``"polars"`` or ``"pyarrow"`` frame."""
         return columns_to_frame(self._columns(), backend)
 
     def _columns(self) -> dict[str, list[int]]:
-        return {name: getattr(self, name).tolist() for name in self.__slots__[2:]}
+        return {name: getattr(self, name).tolist() for name in self.__slots__[3:]}
 
     def __str__(self) -> str:
         """The kinds as text."""
@@ -125,7 +129,7 @@ def live_book(ledger: Ledger, *, step: Period = "month", buckets: int = 7) -> Li
     if not isinstance(ledger, Ledger):
         raise InvalidType(f"ledger must be a prepaid.Ledger, got {type(ledger).__name__}")
     choice(PERIODS, step=step)
-    size = whole(1, buckets=buckets)
+    size = whole_count(buckets=buckets)
     live = live_packages(ledger, step)
     gap = np.minimum(live.silent, size - 1)
     keys = np.stack([live.plan, live.price, live.sessions, live.left, gap, live.cost])
@@ -136,6 +140,7 @@ def live_book(ledger: Ledger, *, step: Period = "month", buckets: int = 7) -> Li
     plan, price, sessions, left, gap, cost = kinds
     return LiveBook(
         currency=ledger.currency,
+        plans=ledger.plans,
         buckets=size,
         plan=plan,
         price=price,

@@ -6,16 +6,18 @@ from typing import Any, overload
 
 import numpy as np
 
-from retention_metrics._checks import at_least, fraction, freeze, mapping, refuse_if, single, whole
+from retention_metrics._checks import at_least, fraction, freeze, mapping, refuse_if, single
 from retention_metrics._typing import FloatArray, IntArray, Number, Numbers, Period, Scalar, Vector
 from retention_metrics.errors import InvalidValue, UndefinedMetric
 from retention_metrics.prepaid import Ledger
 from retention_metrics.prepaid._text import text_table
+from retention_metrics.redemption._counts import whole_count
 from retention_metrics.redemption._fit import RedemptionFit, fit_book
 from retention_metrics.redemption._recursion import ExpectedRedemption, expected_course, outstanding_after
 from retention_metrics.redemption._waits import by_sessions_left, sessions_per_visit, visit_within, waits_of
 
 _SUM = 1e-9
+_MOST_CELLS = 2**27
 
 
 @dataclass(frozen=True, slots=True, eq=False, init=False)
@@ -126,7 +128,7 @@ class RedemptionModel:
         References:
             Cox (1962), *Renewal Theory*, chapter 1: a renewal process with constant lifetimes.
         """
-        return cls([0.0] * (whole(1, gap=gap) - 1) + [1.0])
+        return cls([0.0] * (whole_count(gap=gap) - 1) + [1.0])
 
     @classmethod
     def two_state(
@@ -172,7 +174,7 @@ class RedemptionModel:
         fall = single(fraction(lapse=lapse), "lapse")
         hazard: list[float] = []
         awake, asleep = 1.0, 0.0
-        for _ in range(whole(1, buckets=buckets) - 1):
+        for _ in range(whole_count(buckets=buckets) - 1):
             here = awake + asleep
             hazard.append((awake * a + asleep * d) / here)
             awake, asleep = awake * (1 - a) / here, asleep * (1 - d) / here
@@ -221,11 +223,17 @@ class RedemptionModel:
             Howard (1971), *Dynamic Probabilistic Systems* 2, chapter 10.
         """
         sold = at_least(0, sales=sales)
-        size = whole(1, sessions=sessions)
+        refuse_if(np.greater_equal(sold, 2**53), "sales must be below 2**53")
+        size = whole_count(sessions=sessions)
         state = None if start is None else self._state(at_least(0, start=start))
-        return expected_course(
-            self.hazard, self.refund, self.burst, sales=_by_period(sold, periods), sessions=size, start=state
-        )
+        by_period = _by_period(sold, periods)
+        cells = by_period.size * self.buckets * max(size, 0 if state is None else state.shape[1])
+        if cells > _MOST_CELLS:
+            raise InvalidValue(
+                f"periods, gap buckets and sessions are {cells:.3g} cells together; they must be at most "
+                f"{_MOST_CELLS:,}"
+            )
+        return expected_course(self.hazard, self.refund, self.burst, sales=by_period, sessions=size, start=state)
 
     @overload
     def outstanding(self, sessions: int, after: Scalar) -> float: ...
@@ -262,7 +270,7 @@ class RedemptionModel:
             self.hazard,
             self.refund,
             self.burst,
-            sessions=whole(1, sessions=sessions),
+            sessions=whole_count(sessions=sessions),
             after=_whole_numbers("after", when),
         )
         return float(found) if isinstance(when, float) else found
@@ -294,7 +302,7 @@ class RedemptionModel:
         References:
             Little (1961), "A proof for the queuing formula L = λW", *Operations Research* 9(3), 383-387.
         """
-        size = whole(1, sessions=sessions)
+        size = whole_count(sessions=sessions)
         waits = waits_of(self.hazard, self.refund)
         silent, visit = float(waits.silent[0]), float(waits.visit[0])
         if not np.isfinite(silent):
@@ -336,7 +344,7 @@ class RedemptionModel:
         References:
             Cox (1962), *Renewal Theory*, chapter 1: renewals that may never come.
         """
-        size = whole(1, sessions=sessions)
+        size = whole_count(sessions=sessions)
         silence = at_least(0, gap=gap)
         visit = waits_of(self.hazard, self.refund).visit
         used = sessions_per_visit(self.burst, size)
@@ -380,7 +388,7 @@ class RedemptionModel:
         if horizon is None:
             found = waits_of(self.hazard, self.refund).visit[np.minimum(past, self.buckets - 1)]
         else:
-            found = visit_within(self.hazard, self.refund, past, whole(1, horizon=horizon))
+            found = visit_within(self.hazard, self.refund, past, whole_count(horizon=horizon))
         return float(found) if isinstance(silence, float) else found
 
     @classmethod
@@ -484,6 +492,7 @@ def _row(name: str, checked: Number) -> FloatArray:
 
 
 def _whole_numbers(name: str, checked: Number) -> IntArray:
+    refuse_if(np.greater_equal(checked, 2**53), f"{name} must be below 2**53")
     refuse_if(np.not_equal(checked, np.floor(checked)), f"{name} must be whole numbers of periods")
     return np.asarray(checked).astype(np.int64)
 
@@ -492,12 +501,12 @@ def _by_period(sold: Number, periods: int | None) -> FloatArray:
     if isinstance(sold, float):
         if periods is None:
             raise InvalidValue("periods is missing: say for how many periods sales go on, or give one number for each")
-        return np.full(whole(1, periods=periods), sold)
+        return np.full(whole_count(periods=periods), sold)
     if sold.ndim != 1:
         raise InvalidValue(f"sales must be one number or one for each period, got an array of shape {sold.shape}")
     if periods is None:
         return sold
-    length = whole(1, periods=periods)
+    length = whole_count(periods=periods)
     if length < sold.size:
         raise InvalidValue(f"periods must not be less than the {sold.size} periods of sales, got {length}")
     return np.append(sold, np.zeros(length - sold.size))

@@ -13,12 +13,10 @@ class Waits:
 
     Attributes:
         visit: Probability that it ends with a visit.
-        refund: Probability that it ends with a refund; what is left of 1 never ends.
         silent: Expected further periods without activity; infinite when it may never end.
     """
 
     visit: FloatArray
-    refund: FloatArray
     silent: FloatArray
 
 
@@ -26,18 +24,16 @@ def waits_of(hazard: FloatArray, refund: FloatArray) -> Waits:
     """Backwards from the open last bucket, in which every period is like the one before."""
     ends = refund + (1 - refund) * hazard
     stays = (1 - refund) * (1 - hazard)
-    visit, paid_back, silent = (np.empty(hazard.size) for _ in range(3))
+    visit, silent = np.empty((2, hazard.size))
     if ends[-1] > 0:
         visit[-1] = (1 - refund[-1]) * hazard[-1] / ends[-1]
-        paid_back[-1] = refund[-1] / ends[-1]
         silent[-1] = stays[-1] / ends[-1]
     else:
-        visit[-1], paid_back[-1], silent[-1] = 0.0, 0.0, np.inf
+        visit[-1], silent[-1] = 0.0, np.inf
     for g in range(hazard.size - 2, -1, -1):
         visit[g] = (1 - refund[g]) * hazard[g] + stays[g] * visit[g + 1]
-        paid_back[g] = refund[g] + stays[g] * paid_back[g + 1]
         silent[g] = stays[g] * (1 + silent[g + 1]) if stays[g] > 0 else 0.0
-    return Waits(visit, paid_back, silent)
+    return Waits(visit, silent)
 
 
 def visit_within(hazard: FloatArray, refund: FloatArray, gap: IntArray, horizon: int) -> FloatArray:
