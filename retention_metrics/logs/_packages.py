@@ -32,6 +32,7 @@ from retention_metrics.prepaid._sums import Sums
 _DEAREST, _LARGEST = 2**37, 2**12
 """Prices and numbers of sessions below which engines that divide in floats divide exactly."""
 _FAR = 2**30
+_AFTER_NAMES = "\U0010ffff"
 _OF_SALES = ("price", "sessions", "amount")
 _TOLD = {"id", "recorded", "kind", "date", "package", "customer", "plan", "seq", "currency", "period"}
 
@@ -313,13 +314,14 @@ def _packages(events: Frame, plans: tuple[PackagePlan, ...], group: list[str], g
     )
     visits = (
         plain.filter(nw.col("visit") == 1)
+        .with_columns(low=_name_or(_AFTER_NAMES, events), high=_name_or("", events))
         .group_by("package")
         .agg(
             nw.len().alias("used"),
             nw.col("day").min().alias("first"),
             nw.col("day").max().alias("last"),
-            nw.col("customer").min().alias("low"),
-            nw.col("customer").max().alias("high"),
+            nw.col("low").min(),
+            nw.col("high").max(),
         )
     )
     packages = sales.join(visits, on="package", how="left")
@@ -341,7 +343,7 @@ def _packages(events: Frame, plans: tuple[PackagePlan, ...], group: list[str], g
         | (nw.col("first") < nw.col("sold"))
         | (nw.col("used") > nw.col("sessions"))
         | (nw.col("last") - nw.col("start") >= _of_plan(plans, [fewest for fewest, _ in _spans(plans, grace_days)]))
-        | ((nw.col("low") != nw.col("customer")) | (nw.col("high") != nw.col("customer"))).fill_null(value=False)
+        | (_is_another("low", _AFTER_NAMES, events) | _is_another("high", "", events)).fill_null(value=False)
     )
     for name, low, beyond in (("price", 0, _DEAREST), ("sessions", 1, _LARGEST)):
         if name in names:
@@ -358,6 +360,23 @@ def _packages(events: Frame, plans: tuple[PackagePlan, ...], group: list[str], g
     people = packages.group_by("customer").agg(nw.col("booked").max().alias("any"))
     packages = packages.join(people, on="customer", how="left")
     return packages.with_columns(booked=nw.col("any")).drop("any")
+
+
+def _has_gaps_as_objects(events: Frame) -> bool:
+    """Whether names without a value are objects that do not compare with text, as in older pandas."""
+    return events.implementation.is_pandas_like() and events.collect_schema()["customer"] == nw.String
+
+
+def _name_or(bound: str, events: Frame) -> nw.Expr:
+    """The customer, or where none is named a text that is beyond all names."""
+    name = nw.col("customer")
+    return name.fill_null(bound) if _has_gaps_as_objects(events) else name
+
+
+def _is_another(column: str, bound: str, events: Frame) -> nw.Expr:
+    """Whether a visit names another customer than the package does."""
+    differs = nw.col(column) != nw.col("customer")
+    return differs & (nw.col(column) != bound) if _has_gaps_as_objects(events) else differs
 
 
 def _with_odd(packages: Frame, odd: Frame) -> Frame:
