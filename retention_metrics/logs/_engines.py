@@ -5,7 +5,7 @@ calendar arithmetic, the previous row of a customer, time zones, and the way a s
 """
 
 import datetime as dt
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Literal, TypeAlias
@@ -67,6 +67,30 @@ def computed_once(frame: Frame) -> Frame:
         kept: Frame = nw.from_native(frame.to_native().localCheckpoint())
         return kept
     return frame
+
+
+def small_frame(like: Frame, columns: Mapping[str, NDArray[Any]]) -> Frame:
+    """A small table as a frame that can be joined with one of an engine.
+
+    An engine joins only with frames of its own kind, and DuckDB and Spark only with those of the same session.
+    """
+    implementation = like.implementation
+    native = like.to_native()
+    if implementation.is_duckdb():
+        # DuckDB finds the variable by its name, but only if no table of the session has that name.
+        retention_metrics_small_frame = nw.from_dict(columns, backend="pyarrow").to_native()  # noqa: F841
+        native = native.query("retention_metrics_log", "from retention_metrics_small_frame")
+    elif implementation.is_spark_like():
+        kinds = ", ".join(f"{name} {'bigint' if v.dtype.kind == 'i' else 'double'}" for name, v in columns.items())
+        rows = list(zip(*(values.tolist() for values in columns.values()), strict=True))
+        native = native.sparkSession.createDataFrame(rows, kinds, verifySchema=False)
+    elif implementation.is_dask():
+        pandas = nw.from_dict(columns, backend="pandas").to_native()
+        native = import_module("dask.dataframe").from_pandas(pandas, npartitions=1)
+    else:
+        return nw.from_dict(columns, backend=implementation).lazy()
+    made: Frame = nw.from_native(native)
+    return made
 
 
 def to_numbers(frame: Frame, *, floats: Collection[str] = ()) -> dict[str, NDArray[Any]]:
@@ -257,7 +281,7 @@ def with_period(frame: Frame, into: str, *, day: str, period: Period, week_start
     """Add the running number of the calendar period of a day that is known by its ordinal.
 
     Months are found in years that begin on 1 March, where the leap day comes last: no two engines turn an integer
-    into a date in the same way. Step by step, because SQL engines repeat the operands of every division.
+    into a date in the same way.
     """
     if frame.implementation.is_dask():
         # In one step: the plans of Dask grow with every operation, and older ones go through them many times over.
@@ -271,8 +295,8 @@ def with_period(frame: Frame, into: str, *, day: str, period: Period, week_start
         return frame.with_columns(ordinal.alias(into))
     if period == "week":
         return frame.with_columns(((ordinal - week_shift(week_start)) // 7).alias(into))
-    if frame.implementation.is_spark_like():
-        # Its optimiser writes every step out into the conditions that follow, and chokes on the arithmetic below.
+    if frame.implementation.is_spark_like() or frame.implementation.is_duckdb():
+        # Their optimisers write every step out into the conditions that follow, and choke on the arithmetic below.
         date = as_date(frame, ordinal.cast(nw.Int64))
         months = date.dt.year().cast(nw.Int32) * 12 + date.dt.month().cast(nw.Int32) - 1
         return frame.with_columns((months // months_in(period)).cast(nw.Int32).alias(into))
