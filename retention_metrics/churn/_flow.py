@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from retention_metrics._checks import at_least, choice, fraction, freeze, refuse_if, single, whole
 from retention_metrics._frames import Backend, columns_to_frame
 from retention_metrics._periods import label
+from retention_metrics._results import Result
 from retention_metrics._stats import Rate
 from retention_metrics._typing import BoolArray, FloatArray, IntArray, Numbers, Period
 from retention_metrics.churn._rates import Definitions, cohort_retention, definitions
@@ -130,8 +131,8 @@ class PurchaseCycle(BaseModel):
         return self.median_closed if self.median is None else self.median
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class CustomerFlow:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class CustomerFlow(Result):
     """The customer base from period to period: ``start + new + returned - lost = end``, always.
 
     Each array has one element a period. A customer is lost when the last purchase is more than ``lost_after`` days ago,

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from retention_metrics._checks import at_least, fraction, single, whole
 from retention_metrics._frames import Backend, columns_to_frame
+from retention_metrics._results import Result
 from retention_metrics._stats import Rate
 from retention_metrics.errors import InvalidType, InvalidValue, UndefinedMetric
 
@@ -136,7 +137,7 @@ class LossReason(BaseModel):
     cumulative: float
 
 
-class LossReasons(BaseModel):
+class LossReasons(Result, BaseModel):
     """Why customers left, most frequent first.
 
     Attributes:

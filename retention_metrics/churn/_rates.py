@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from retention_metrics._checks import aligned, at_least, choice, divide, refuse_if, single, whole
 from retention_metrics._frames import Backend, columns_to_frame
+from retention_metrics._results import Result
 from retention_metrics._stats import Interval, Rate
 from retention_metrics._typing import FloatArray, Number, Numbers, Scalar, Undefined, Vector
 from retention_metrics.errors import InvalidValue, UndefinedMetric
@@ -234,7 +235,7 @@ class DefinedRate(BaseModel):
     reason: str | None = None
 
 
-class Definitions(BaseModel):
+class Definitions(Result, BaseModel):
     """Every named retention and churn rate of one book, side by side."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")

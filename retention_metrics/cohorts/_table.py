@@ -10,6 +10,7 @@ import numpy as np
 from retention_metrics._checks import choice, freeze
 from retention_metrics._frames import Backend, columns_to_frame
 from retention_metrics._periods import first_day, label, last_day, period_of
+from retention_metrics._results import Result
 from retention_metrics._stats import Intervals, wilson
 from retention_metrics._typing import BoolArray, FloatArray, IntArray, Period, Weekday
 from retention_metrics.cohorts._states import OBSERVED, PARTIAL, UNOBSERVED, Brackets, StateArray, Window
@@ -20,8 +21,8 @@ Anchor: TypeAlias = Literal["first", "every"]
 Counting: TypeAlias = Literal["on", "on_or_after"]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class CohortTable:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class CohortTable(Result):
     """Cohorts in rows, age in periods in columns; the column of age 0 is the period of the cohort itself.
 
     Attributes:

@@ -10,13 +10,13 @@ from pydantic import BaseModel, ConfigDict
 
 from retention_metrics._checks import at_least, choice, mapping, single, whole
 from retention_metrics._frames import Backend, columns_to_frame
+from retention_metrics._results import Result, text_table
 from retention_metrics._typing import FloatArray
 from retention_metrics.errors import InvalidType, InvalidValue, UndefinedMetric
 from retention_metrics.growth._projection import Projection, project
 from retention_metrics.growth._steady import steady_state
 from retention_metrics.growth._strategies import Base, Strategy, win_and_keep
 from retention_metrics.growth._terms import worth
-from retention_metrics.growth._text import text_table
 
 _BASE = "base"
 _TIE = 1e-10
@@ -89,8 +89,8 @@ class Crossover(BaseModel):
         return f"{self.measure}: {self.leader} leads {follower} from period {self.leads_from}, {later}"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class StrategyComparison:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class StrategyComparison(Result):
     """Strategies side by side, and beside the base as it is.
 
     Attributes:

@@ -7,17 +7,17 @@ import numpy as np
 
 from retention_metrics._checks import first_true, freeze
 from retention_metrics._frames import Backend, columns_to_frame
+from retention_metrics._results import Result, text_table
 from retention_metrics._typing import FloatArray, Numbers, Scalar, Vector
 from retention_metrics.errors import InvalidValue
 from retention_metrics.growth._terms import ROUNDING, Terms, flows, has_paid, read_terms
-from retention_metrics.growth._text import text_table
 
 _HEADS = ("active", "acquired", "referred", "returned", "lost", "lapsed")
 _MONEY = ("margin", "spend", "cumulative")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Projection:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Projection(Result):
     """The base and its money, one element a period; read-only arrays.
 
     The book closes in every period: customers before + ``acquired`` + ``referred`` + ``returned`` - ``lost`` are those

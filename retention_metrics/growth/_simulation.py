@@ -7,19 +7,19 @@ import numpy as np
 
 from retention_metrics._checks import fraction, freeze, generator, refuse_if, single, whole
 from retention_metrics._frames import Backend, columns_to_frame
+from retention_metrics._results import Result, text_table
 from retention_metrics._stats import Intervals, wilson
 from retention_metrics._typing import FloatArray, Numbers, Scalar, Vector
 from retention_metrics.errors import InvalidValue
 from retention_metrics.growth._moments import standard_deviations
 from retention_metrics.growth._projection import Projection, expected
 from retention_metrics.growth._terms import Terms, flows, has_paid, read_terms
-from retention_metrics.growth._text import text_table
 
 _MOST_CUSTOMERS = 1e12
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Simulation:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Simulation(Result):
     """What chance does to a projection, one element a period; read-only arrays.
 
     Means and standard deviations are exact; the bands and the probabilities come from the simulated paths.

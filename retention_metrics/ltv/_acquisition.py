@@ -19,6 +19,7 @@ from retention_metrics._checks import (
     whole,
 )
 from retention_metrics._frames import Backend, columns_to_frame
+from retention_metrics._results import Result
 from retention_metrics._typing import FloatArray, Numbers, Scalar, Undefined, Vector
 from retention_metrics.errors import InvalidValue, UndefinedMetric
 
@@ -93,7 +94,7 @@ class CostCell(BaseModel):
     reason: str | None
 
 
-class AcquisitionCosts(BaseModel):
+class AcquisitionCosts(Result, BaseModel):
     """The four acquisition costs side by side; each answers another question.
 
     Attributes:
@@ -204,8 +205,8 @@ def _or_reason(spend: float | None, won: float | None, unknown: str) -> tuple[fl
         return None, error.reason
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class LaggedCost:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class LaggedCost(Result):
     """Acquisition cost when spend takes time to work: customers against the spend that brought them.
 
     Attributes:

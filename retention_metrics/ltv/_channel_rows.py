@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from retention_metrics._checks import choice
 from retention_metrics._frames import Backend, columns_to_frame
+from retention_metrics._results import Result
 from retention_metrics._stats import Interval, two_sided_z
 from retention_metrics.errors import InvalidValue, UndefinedMetric
 from retention_metrics.ltv._acquisition import ltv_to_cac
@@ -162,7 +163,7 @@ class ChannelComparison(BaseModel):
         return Interval(low=low, high=high, level=level, method="exact")
 
 
-class Channels(BaseModel):
+class Channels(Result, BaseModel):
     """Channels side by side, one row each, in the order given.
 
     Attributes:

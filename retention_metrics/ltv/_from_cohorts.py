@@ -9,13 +9,14 @@ import numpy as np
 
 from retention_metrics._checks import at_least, finite, first_true, fraction, freeze, refuse_if, single, whole
 from retention_metrics._frames import Backend, columns_to_frame
+from retention_metrics._results import Result
 from retention_metrics._typing import FloatArray, IntArray, Vector
 from retention_metrics.cohorts import CohortTable
 from retention_metrics.errors import InvalidType, InvalidValue, UndefinedMetric
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class CohortValue:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class CohortValue(Result):
     """What customers have brought by age; one element an age, read-only arrays.
 
     Attributes:

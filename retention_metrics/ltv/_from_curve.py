@@ -7,6 +7,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from retention_metrics._checks import at_least, choice, finite, generator, single, whole
+from retention_metrics._results import Result
 from retention_metrics._stats import Interval, two_sided_z
 from retention_metrics._typing import FloatArray, Number
 from retention_metrics.errors import InvalidType, InvalidValue, UndefinedMetric
@@ -19,8 +20,8 @@ _DRAWS = 4_000
 _CELLS = 2_000_000  # random numbers held at a time
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class CurveValue:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class CurveValue(Result):
     """Lifetime value from a survival curve, and how sure it is.
 
     Attributes:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from retention_metrics._checks import aligned, at_least, finite, fraction, freeze, refuse_if, single
 from retention_metrics._frames import Backend, columns_to_frame
+from retention_metrics._results import Result
 from retention_metrics._stats import expm1
 from retention_metrics._typing import FloatArray, IntArray, Number, Numbers, Scalar, Vector
 from retention_metrics.errors import InvalidValue, UndefinedMetric
@@ -100,8 +101,8 @@ class ReferralValue(BaseModel):
         return "\n".join(lines)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ReminderSpacings:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class ReminderSpacings(Result):
     """Every spacing of reminders beside never, one element a spacing, the shortest first; read-only arrays.
 
     Referrals and money are per average customer, over the whole horizon.

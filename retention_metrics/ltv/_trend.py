@@ -8,6 +8,7 @@ import numpy as np
 
 from retention_metrics._checks import at_least, freeze, refuse_if
 from retention_metrics._frames import Backend, columns_to_frame
+from retention_metrics._results import Result
 from retention_metrics._stats import Interval, Intervals, two_sided_p, two_sided_z
 from retention_metrics._typing import FloatArray, Vector
 from retention_metrics.errors import InvalidValue, UndefinedMetric
@@ -20,8 +21,8 @@ _TELLING = 0.05
 _METHOD = "poisson trend, the wider of poisson and quasi-poisson"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class CostTrend:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class CostTrend(Result):
     """Cost per lead by period, the trend fitted to it, and how sure that is.
 
     Attributes:

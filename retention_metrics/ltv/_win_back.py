@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from retention_metrics._checks import aligned, at_least, choice, finite, first_true, fraction, freeze, refuse_if
 from retention_metrics._frames import Backend, columns_to_frame
+from retention_metrics._results import Result
 from retention_metrics._typing import BoolArray, FloatArray, IntArray, Number, Numbers, Scalar, Undefined
 from retention_metrics.errors import InvalidType, InvalidValue
 from retention_metrics.ltv._value import lifetime_value
@@ -78,8 +79,8 @@ class WinBack(BaseModel):
         return "\n".join(lines + [f"- {reason}" for reason in self.reasons])
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class WinBackRanking:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class WinBackRanking(Result):
     """Offers to a whole list of lost customers; read-only arrays in the order in which the customers were given.
 
     The money is as in :class:`WinBack`. Where a customer has no value, all numbers are NaN and ``reason`` says why.

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from retention_metrics._checks import choice, mapping, whole
 from retention_metrics._frames import Backend, columns_to_frame
+from retention_metrics._results import Result
 from retention_metrics._stats import Interval, benjamini_hochberg, holm, two_sided_p, two_sided_z
 from retention_metrics.errors import InvalidType, InvalidValue, UndefinedMetric
 from retention_metrics.nps._answers import OnInvalid, read_answers, to_array
@@ -213,7 +214,7 @@ class SegmentRow(BaseModel):
     reason: str | None
 
 
-class NpsSegments(BaseModel):
+class NpsSegments(Result, BaseModel):
     """Every segment against the rest, with p-values corrected for the number of segments compared."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from retention_metrics._checks import choice, finite, mapping, single
 from retention_metrics._frames import Backend, columns_to_frame
+from retention_metrics._results import Result
 from retention_metrics._typing import BoolArray, FloatArray
 from retention_metrics.errors import InvalidValue, UndefinedMetric
 from retention_metrics.nps._answers import OnInvalid, read_answers, read_ratings, to_array
@@ -40,7 +41,7 @@ class Driver(BaseModel):
     reason: str | None
 
 
-class DriverAnalysis(BaseModel):
+class DriverAnalysis(Result, BaseModel):
     """How far the ratings of single aspects go with the answer, largest share first.
 
     Attributes:

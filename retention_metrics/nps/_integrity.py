@@ -8,6 +8,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from retention_metrics._frames import Backend, columns_to_frame
+from retention_metrics._results import Result
 from retention_metrics._stats import holm
 from retention_metrics._typing import FloatArray, IntArray
 
@@ -77,7 +78,7 @@ class AgentIntegrity(BaseModel):
     flags: tuple[Flag, ...]
 
 
-class SurveyIntegrity(BaseModel):
+class SurveyIntegrity(Result, BaseModel):
     """Signs that answers were not given by customers: a flag asks for a look, it proves nothing and deletes nothing.
 
     An agent may have pleased everybody, or have asked only the pleased; then the answers are alike for a reason.

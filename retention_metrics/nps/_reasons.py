@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from retention_metrics._checks import choice
 from retention_metrics._frames import Backend, columns_to_frame
+from retention_metrics._results import Result
 from retention_metrics._stats import Rate
 from retention_metrics.errors import InvalidType, InvalidValue
 from retention_metrics.nps._answers import OnInvalid, is_missing, read_answers, refuse_none_left, to_array
@@ -53,7 +54,7 @@ class Reason(BaseModel):
         )
 
 
-class ReasonTable(BaseModel):
+class ReasonTable(Result, BaseModel):
     """The reasons that people gave, most frequent first.
 
     Attributes:

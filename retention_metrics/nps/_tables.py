@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from retention_metrics._checks import choice
 from retention_metrics._frames import Backend, columns_to_frame
 from retention_metrics._periods import label
+from retention_metrics._results import Result
 from retention_metrics._typing import Period
 from retention_metrics.errors import InvalidValue
 from retention_metrics.nps._comparison import NpsComparison, pool
@@ -33,7 +34,7 @@ class NpsCell(BaseModel):
     score: NpsScore
 
 
-class NpsTable(BaseModel):
+class NpsTable(Result, BaseModel):
     """Scores by segment and period; a segment without answers in a period has no row.
 
     Attributes:
@@ -107,7 +108,7 @@ class NpsStep(BaseModel):
     change: NpsComparison | None
 
 
-class NpsTrend(BaseModel):
+class NpsTrend(Result, BaseModel):
     """The score from period to period, every period from the first to the last one with an answer.
 
     The changes compare samples of different people, with the adjusted Wald method; for the same people asked

@@ -4,10 +4,10 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from retention_metrics._periods import periods_of
+from retention_metrics._results import Readable, text_table
 from retention_metrics._typing import BoolArray, IntArray
 from retention_metrics.prepaid._book import Book, package_table, rights_left
 from retention_metrics.prepaid._flows import outstanding, owed
-from retention_metrics.prepaid._text import text_table
 
 
 class AuditCheck(BaseModel):
@@ -20,7 +20,7 @@ class AuditCheck(BaseModel):
     broken: int
 
 
-class Audit(BaseModel):
+class Audit(Readable, BaseModel):
     """The identities of a book; ``passed`` when all of them hold.
 
     Examples:

@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 
 from retention_metrics._checks import freeze
 from retention_metrics._frames import Backend, columns_to_frame
+from retention_metrics._results import Result, text_table
 from retention_metrics._typing import IntArray
 from retention_metrics.prepaid._packages import NEVER
-from retention_metrics.prepaid._text import text_table
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class PackageTable:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class PackageTable(Result):
     """Packages in the order of their ids, one a row; money in whole minor units.
 
     Attributes:

@@ -9,17 +9,17 @@ from numpy.typing import NDArray
 
 from retention_metrics._checks import freeze
 from retention_metrics._frames import Backend, columns_to_frame
+from retention_metrics._results import Result, text_table
 from retention_metrics._typing import IntArray
 from retention_metrics.prepaid._book import Book, is_open, rights_left
 from retention_metrics.prepaid._columns import FREEZE, VOID, sorted_by
 from retention_metrics.prepaid._due import SIGNS
 from retention_metrics.prepaid._packages import NEVER
 from retention_metrics.prepaid._packages_table import days_of
-from retention_metrics.prepaid._text import text_table
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Dormant:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Dormant(Result):
     """Customers with unused sessions and without a sign of life, the largest debt first; money in minor units.
 
     Attributes:
@@ -70,8 +70,8 @@ class Dormant:
         return text_table(columns | {"customer": [str(each) for each in columns["customer"]]})
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Expiring:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Expiring(Result):
     """Packages that end soon with something left, the earliest first; money in minor units.
 
     Attributes:

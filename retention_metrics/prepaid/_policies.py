@@ -10,11 +10,11 @@ from pydantic import BaseModel, ConfigDict
 
 from retention_metrics._checks import whole
 from retention_metrics._frames import Backend, columns_to_frame
+from retention_metrics._results import Result, text_table
 from retention_metrics.errors import InvalidType, InvalidValue
 from retention_metrics.prepaid._columns import MISSING, REFUND, VISIT
 from retention_metrics.prepaid._ledger import Ledger
 from retention_metrics.prepaid._plan import OnExpiry, PackagePlan, RefundPolicy
-from retention_metrics.prepaid._text import text_table
 
 
 class PolicyRow(BaseModel):
@@ -69,7 +69,7 @@ class PolicyRow(BaseModel):
         return self.income - self.delivery_cost - self.commission
 
 
-class PolicyComparison(BaseModel):
+class PolicyComparison(Result, BaseModel):
     """A book under several policies, the one it was sold under first; and why others do not apply to it, by name."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")

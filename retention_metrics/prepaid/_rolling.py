@@ -10,14 +10,14 @@ import numpy as np
 from retention_metrics._checks import freeze
 from retention_metrics._frames import Backend, columns_to_frame
 from retention_metrics._periods import first_day, label, last_day, period_of
+from retention_metrics._results import Result, text_table
 from retention_metrics._typing import FloatArray, IntArray, Period, Weekday
 from retention_metrics.prepaid._flows import outstanding, owed
 from retention_metrics.prepaid._sums import Sums
-from retention_metrics.prepaid._text import text_table
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class RollForward:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class RollForward(Result):
     r"""What is owed to customers, from one period to the next; all money in whole minor units, nothing is rounded.
 
     .. math::

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict
 
 from retention_metrics._checks import choice, single, whole
 from retention_metrics._frames import Backend, columns_to_frame
+from retention_metrics._results import Result
 from retention_metrics.errors import InvalidValue, UndefinedMetric
 from retention_metrics.revenue._rates import FORMULAS, checked, fraction_of, rate_of
 
@@ -40,7 +41,7 @@ class DefinedRate(BaseModel):
     unit: Literal["fraction", "ratio"] = "fraction"
 
 
-class Definitions(BaseModel):
+class Definitions(Result, BaseModel):
     """Every named revenue rate of one book, side by side."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -10,6 +10,7 @@ import numpy as np
 from retention_metrics._checks import freeze, refuse_if, whole
 from retention_metrics._frames import Backend, columns_to_frame
 from retention_metrics._periods import label
+from retention_metrics._results import Result
 from retention_metrics._typing import BoolArray, FloatArray, IntArray, Period
 from retention_metrics.revenue._rates import (
     GrossChurn,
@@ -29,8 +30,8 @@ _HEADS = tuple(f"{name}_customers" for name in _MONEY)
 _SHOWN = 24
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class RevenueFlow:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class RevenueFlow(Result):
     """Recurring revenue from period to period: ``start + gains - losses = end``, in money and in customers.
 
     Each array has one element a period. Sums of a period that ``as_of`` cuts short are sums so far; ``complete`` says

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from retention_metrics._checks import at_least, choice, freeze, refuse_if, single
 from retention_metrics._frames import Backend, columns_to_frame
+from retention_metrics._results import Result
 from retention_metrics._typing import BoolArray, FloatArray
 from retention_metrics.errors import InvalidValue, UndefinedMetric
 from retention_metrics.revenue._customers import Amounts, Book, Flags, read_book
@@ -24,8 +25,8 @@ MOVEMENTS: tuple[Movement, ...] = (*GAINS, *LOSSES, "unchanged", "absent")  # ty
 _DUST = 1e-12  # of an amount: what sums of cents may differ by and still be the same amount
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Movements:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Movements(Result):
     """What each customer paid at the start and at the end of a period, and the movement between.
 
     ``new``, ``expansion`` and the other movements are arrays with one element a customer: the amount of the movement,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pydantic import BaseModel, ConfigDict
 
 from retention_metrics._checks import at_least, finite, single
+from retention_metrics._results import Readable
 from retention_metrics.errors import InvalidValue
 from retention_metrics.revenue._definitions import Definitions, definitions
 from retention_metrics.revenue._rates import (
@@ -23,7 +24,7 @@ LOSSES = ("contraction", "churn")
 SIGNED = ("transfer", "revaluation")
 
 
-class Waterfall(BaseModel):
+class Waterfall(Readable, BaseModel):
     """Recurring revenue from the start of a period to its end: start + gains - losses + the rest = end, to the cent.
 
     A waterfall that does not close cannot be made. Transfers (revenue that moved with a merged account) and revaluation

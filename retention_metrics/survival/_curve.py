@@ -20,6 +20,7 @@ from retention_metrics._checks import (
     single,
 )
 from retention_metrics._frames import Backend, columns_to_frame
+from retention_metrics._results import Result
 from retention_metrics._stats import Interval, Intervals, two_sided_z
 from retention_metrics._typing import FloatArray, Numbers, Scalar, Undefined
 from retention_metrics.errors import RetentionMetricsWarning, UndefinedMetric
@@ -58,7 +59,7 @@ class RestrictedMean(BaseModel):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class SurvivalCurve:
+class SurvivalCurve(Result):
     r"""Share of customers who stay longer than t, estimated from complete and incomplete lifetimes (Kaplan-Meier).
 
     .. math:: S(t) = \prod_{t_i \le t} \left(1 - \frac{d_i}{n_i}\right)
@@ -355,8 +356,8 @@ class SurvivalCurve:
         return np.cumsum(terms)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class CumulativeHazard:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class CumulativeHazard(Result):
     r"""The hazard of leaving, added up over time (Nelson-Aalen): :math:`H(t) = \sum_{t_i \le t} d_i / n_i`.
 
     Attributes:

@@ -11,6 +11,7 @@ from retention_metrics._checks import (
     at_least,
 )
 from retention_metrics._frames import Backend, columns_to_frame
+from retention_metrics._results import Result
 from retention_metrics._stats import Interval, two_sided_z
 from retention_metrics._typing import FloatArray
 from retention_metrics.errors import InvalidValue, UndefinedMetric
@@ -62,7 +63,7 @@ class HazardRow(BaseModel):
         return Interval(low=min(low, rate), high=(centre + half) / self.exposure, level=level, method="score")
 
 
-class HazardTable(BaseModel):
+class HazardTable(Result, BaseModel):
     """The hazard of leaving by tenure, one row a stretch."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
