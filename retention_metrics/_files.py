@@ -1,61 +1,117 @@
-"""Files of orders, read by DuckDB into a table on disk: larger than memory is fine.
+"""Files of events, read by DuckDB into tables on disk: larger than memory is fine.
 
 Text is taken as text: customer ids keep their leading zeros, and a day is read only when it is written in the
 ISO way or in the format that the user names. Nothing is guessed.
 """
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Literal, TypeAlias
+
+from pydantic import TypeAdapter, ValidationError
 
 from retention_metrics._checks import time_zone
 from retention_metrics._frames import require
 from retention_metrics.errors import InvalidValue, MissingColumn
+from retention_metrics.prepaid import PackagePlan
+
+Kind: TypeAlias = Literal["name", "time", "money", "whole", "minor", "yes_no"]
 
 _READERS = {".csv": "read_csv", ".tsv": "read_csv", ".txt": "read_csv", ".parquet": "read_parquet"}
 _WITH_ZONE = r"\d:\d\d(:\d\d(\.\d+)?)? ?(Z|UTC|[+-]\d\d(:?\d\d)?)$"
+_YES, _NO = "('true', 't', 'yes', 'y', '1', 'да')", "('false', 'f', 'no', 'n', '0', 'нет')"
+_REMEDIES: Mapping[Kind, str] = {
+    "money": "write amounts as 1234.50",
+    "whole": "write whole numbers",
+    "minor": "write amounts in whole minor units (cents), or as 1234.50 with --prepaid-units",
+    "yes_no": "write yes or no, true or false, 1 or 0",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A column of a file: the part that it plays, the option that names it, and how it is read.
+
+    Attributes:
+        role: What the column is called in the table.
+        column: What it is called in the file.
+        kind: How it is read.
+        option: The option of the command line that names it.
+        given: Whether it was named; otherwise it is the usual name, and may be missing unless it is ``needed``.
+        needed: Whether the file is of no use without it.
+        exponent: Of ``"minor"``: decimal places to take in, 0 when the file has minor units already.
+    """
+
+    role: str
+    column: str
+    kind: Kind
+    option: str
+    given: bool = True
+    needed: bool = True
+    exponent: int = 0
 
 
 @contextmanager
-def orders_table(
-    path: Path, *, customer: str, time: str, amount: str | None, tz: str | None, time_format: str | None
-) -> Iterator[Any]:
-    """A DuckDB relation with the columns ``customer``, ``time`` and, if asked for, ``amount`` of a file.
-
-    Times that carry a zone become local times of ``tz``.
-    """
+def opened(tz: str | None) -> Iterator[Any]:
+    """A DuckDB database in a folder that is removed afterwards, in the time zone of the business."""
     duckdb = require("duckdb", "report")
     require("pyarrow", "report")
-    reader = _reader(path)
     with TemporaryDirectory(prefix="retention_metrics_") as folder:
-        connection = duckdb.connect(str(Path(folder) / "orders.duckdb"))
+        connection = duckdb.connect(str(Path(folder) / "files.duckdb"))
         try:
             connection.execute("SET enable_progress_bar = false")
             if tz is not None:
                 connection.execute(f"SET TimeZone = {_text(time_zone(tz=tz))}")
-            try:
-                _load(
-                    connection,
-                    reader,
-                    path,
-                    customer=customer,
-                    time=time,
-                    amount=amount,
-                    time_format=time_format,
-                )
-            except duckdb.Error as error:
-                raise InvalidValue(f"{path.name} cannot be read: {str(error).splitlines()[0]}") from None
-            _refuse_zones(connection, path, time, tz)
-            _refuse_unread(connection, path, time, "bad_time", _time_remedy(time_format))
-            if amount is not None:
-                _refuse_unread(connection, path, amount, "bad_amount", "write amounts as 1234.50")
-            wanted = "customer, time" + (", amount" if amount is not None else "")
-            yield connection.sql(f"SELECT {wanted} FROM orders")  # noqa: S608
+            yield connection
         finally:
             connection.close()
+
+
+def read_table(
+    connection: Any,
+    table: str,
+    path: Path,
+    fields: Sequence[Field],
+    *,
+    tz: str | None,
+    time_format: str | None,
+    plain_times: bool = True,
+) -> tuple[Any, frozenset[str]]:
+    """A file as a DuckDB relation with a column for each role that the file has, and which these are.
+
+    Times that carry a zone become local times of ``tz``. Beside a ``tz``, times without a zone are taken as local, or
+    refused unless ``plain_times``.
+    """
+    duckdb = require("duckdb", "report")
+    reader = _reader(path)
+    try:
+        found = _load(connection, table, reader, path, fields, time_format)
+    except duckdb.Error as error:
+        raise InvalidValue(f"{path.name} cannot be read: {str(error).splitlines()[0]}") from None
+    for field in found:
+        if field.kind == "time":
+            _refuse_zones(connection, table, path, field, tz, plain_times=plain_times)
+            _refuse_unread(connection, table, path, field, _time_remedy(time_format))
+        elif field.kind != "name":
+            _refuse_unread(connection, table, path, field, _REMEDIES[field.kind])
+    roles = [field.role for field in found]
+    return connection.sql(f"SELECT {', '.join(map(_name, roles))} FROM {_name(table)}"), frozenset(roles)  # noqa: S608
+
+
+def read_plans(path: Path) -> list[PackagePlan]:
+    """The plans of prepaid packages, from a JSON file that lists them."""
+    if not path.is_file():
+        raise InvalidValue(f"{path}: no such file")
+    try:
+        return TypeAdapter(list[PackagePlan]).validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"])) or "the file"
+        raise InvalidValue(f"{path.name} cannot be read as a list of plans: {where}: {first['msg']}") from None
 
 
 def _reader(path: Path) -> str:
@@ -67,78 +123,101 @@ def _reader(path: Path) -> str:
 
 
 def _load(
-    connection: Any,
-    reader: str,
-    path: Path,
-    *,
-    customer: str,
-    time: str,
-    amount: str | None,
-    time_format: str | None,
-) -> None:
-    """Make the table ``orders``; what could not be read stays beside it as text."""
+    connection: Any, table: str, reader: str, path: Path, fields: Sequence[Field], time_format: str | None
+) -> list[Field]:
+    """Make the table; what could not be read stays beside it as text."""
     options = ", all_varchar = true" if reader == "read_csv" else ""
     source = f"{reader}({_text(str(path))}{options})"
     empty = connection.sql(f"SELECT * FROM {source} LIMIT 0")  # noqa: S608
     types = dict(zip(empty.columns, map(str, empty.types), strict=True))
-    for option, column in (("--customer", customer), ("--time", time), ("--amount", amount)):
-        if column is not None and column not in types:
-            near = difflib.get_close_matches(column, types, n=1, cutoff=0)
-            raise MissingColumn(f"{path.name} has no column {column!r} ({option}); the nearest is {near[0]!r}")
-    who = _name(customer)
-    when, zoned = _time_sql(_name(time), types[time], time_format)
-    columns = [
-        f"nullif(trim({who}), '') AS customer" if types[customer] == "VARCHAR" else f"{who} AS customer",
-        f"{when} AS time",
-        f"{zoned} AS zoned",
-        _unread_sql(_name(time), "time", types[time]),
-    ]
-    if amount is not None:
-        money = _name(amount)
-        columns += [f"try_cast({money} AS DOUBLE) AS amount", _unread_sql(money, "amount", types[amount])]
-    connection.execute(f"CREATE TABLE orders AS SELECT {', '.join(columns)} FROM {source}")  # noqa: S608
+    found = [field for field in fields if field.column in types]
+    for field in fields:
+        if field not in found and (field.given or field.needed):
+            near = difflib.get_close_matches(field.column, types, n=1, cutoff=0)
+            hint = f"; the nearest is {near[0]!r}" if near else ""
+            raise MissingColumn(f"{path.name} has no column {field.column!r} ({field.option}){hint}")
+    columns = []
+    for field in found:
+        column, kind = _name(field.column), types[field.column]
+        read = _read_sql(field, column, kind, time_format)
+        columns.append(f"{read} AS {_name(field.role)}")
+        if field.kind == "time":
+            columns.append(f"{_zoned_sql(column, kind, time_format)} AS {_name('zoned ' + field.role)}")
+        if field.kind != "name":
+            text = column if kind == "VARCHAR" else f"CAST({column} AS VARCHAR)"
+            # Not the name of what was read: DuckDB takes it for the column of the file that has the same name.
+            unread = f"CASE WHEN ({read}) IS NULL AND trim({text}) <> '' THEN {text} END"
+            kept = "NULL::VARCHAR" if kind != "VARCHAR" and field.kind in {"time", "money"} else unread
+            columns.append(f"{kept} AS {_name('bad ' + field.role)}")
+    connection.execute(f"CREATE TABLE {_name(table)} AS SELECT {', '.join(columns)} FROM {source}")  # noqa: S608
+    return found
 
 
-def _time_sql(column: str, kind: str, time_format: str | None) -> tuple[str, str]:
-    """How to read a time, and whether it carries a zone."""
+def _read_sql(field: Field, column: str, kind: str, time_format: str | None) -> str:
+    """How to read a value of a column."""
+    text = f"trim({column})" if kind == "VARCHAR" else column
+    match field.kind:
+        case "name":
+            return f"nullif({text}, '')" if kind == "VARCHAR" else column
+        case "time":
+            return _time_sql(column, kind, time_format)
+        case "money":
+            return f"try_cast({column} AS DOUBLE)"
+        case "yes_no":
+            said = f"lower(CAST({text} AS VARCHAR))"
+            return f"CASE WHEN {said} IN {_YES} THEN 1 WHEN {said} IN {_NO} THEN 0 END"
+        case "whole" | "minor":
+            # A decimal is exact, so that what is left over after the last place is seen.
+            number = f"(try_cast(nullif({text}::VARCHAR, '') AS DECIMAL(30, 6)) * {10**field.exponent})"
+            return f"CASE WHEN {number} = floor({number}) THEN try_cast({number} AS BIGINT) END"
+
+
+def _time_sql(column: str, kind: str, time_format: str | None) -> str:
     if kind == "TIMESTAMP WITH TIME ZONE":
-        return f"CAST({column} AS TIMESTAMP)", "true"
+        return f"CAST({column} AS TIMESTAMP)"
     if kind != "VARCHAR":
-        return f"try_cast({column} AS TIMESTAMP)", "false"
+        return f"try_cast({column} AS TIMESTAMP)"
     if time_format is not None:
-        return f"CAST(try_strptime(trim({column}), {_text(time_format)}) AS TIMESTAMP)", "false"
-    zoned = f"regexp_matches(trim({column}), '{_WITH_ZONE}')"
+        return f"CAST(try_strptime(trim({column}), {_text(time_format)}) AS TIMESTAMP)"
     local = f"CAST(try_cast(trim({column}) AS TIMESTAMPTZ) AS TIMESTAMP)"
-    return f"CASE WHEN {zoned} THEN {local} ELSE try_cast(trim({column}) AS TIMESTAMP) END", zoned
+    plain = f"try_cast(trim({column}) AS TIMESTAMP)"
+    return f"CASE WHEN {_zoned_sql(column, kind, time_format)} THEN {local} ELSE {plain} END"
 
 
-def _unread_sql(column: str, read: str, kind: str) -> str:
-    if kind != "VARCHAR":
-        return f"NULL::VARCHAR AS bad_{read}"
-    return f"CASE WHEN {read} IS NULL AND trim({column}) <> '' THEN {column} END AS bad_{read}"
+def _zoned_sql(column: str, kind: str, time_format: str | None) -> str:
+    """Whether a time carries a zone."""
+    if kind != "VARCHAR" or time_format is not None:
+        return "true" if kind == "TIMESTAMP WITH TIME ZONE" else "false"
+    # Ten characters are a day. A look at the end of the others is cheaper than a search in all of them.
+    end = f"right(trim({column}), 6)"
+    likely = f"length({column}) > 10 AND (suffix({end}, 'Z') OR suffix({end}, 'C') OR regexp_matches({end}, '[+-]'))"
+    return f"({likely} AND regexp_matches(trim({column}), '{_WITH_ZONE}'))"
 
 
-def _refuse_zones(connection: Any, path: Path, column: str, tz: str | None) -> None:
+def _refuse_zones(connection: Any, table: str, path: Path, field: Field, tz: str | None, *, plain_times: bool) -> None:
+    mark = _name(f"zoned {field.role}")
     zoned, naive = connection.sql(
-        "SELECT count(*) FILTER (zoned), count(*) FILTER (NOT zoned) FROM orders WHERE time IS NOT NULL"
+        f"SELECT count(*) FILTER ({mark}), count(*) FILTER (NOT {mark}) FROM {_name(table)} "  # noqa: S608
+        f"WHERE {_name(field.role)} IS NOT NULL"
     ).fetchall()[0]
-    where = f"{path.name}, column {column!r}"
+    where = f"{path.name}, column {field.column!r}"
     if zoned and naive:
         raise InvalidValue(f"{where}: {zoned:,} times carry a time zone and {naive:,} do not; write all the same way")
     if zoned and tz is None:
         raise InvalidValue(f"{where}: the times carry a time zone; say where the business is: --tz Europe/Paris")
-    if naive and tz is not None:
+    if naive and tz is not None and not plain_times:
         raise InvalidValue(f"{where}: the times carry no time zone and are taken as local; leave --tz out")
 
 
-def _refuse_unread(connection: Any, path: Path, column: str, kept: str, remedy: str) -> None:
+def _refuse_unread(connection: Any, table: str, path: Path, field: Field, remedy: str) -> None:
+    kept, rows_of = _name(f"bad {field.role}"), _name(table)
     count, row, rows = connection.sql(
-        f"SELECT count({kept}), min(rowid) FILTER ({kept} IS NOT NULL), count(*) FROM orders"  # noqa: S608
+        f"SELECT count({kept}), min(rowid) FILTER ({kept} IS NOT NULL), count(*) FROM {rows_of}"  # noqa: S608
     ).fetchall()[0]
     if count:
-        (value,) = connection.sql(f"SELECT {kept} FROM orders WHERE rowid = {row}").fetchall()[0]  # noqa: S608
+        (value,) = connection.sql(f"SELECT {kept} FROM {rows_of} WHERE rowid = {row}").fetchall()[0]  # noqa: S608
         raise InvalidValue(
-            f"{path.name}, column {column!r}: {count:,} of {rows:,} values cannot be read, "
+            f"{path.name}, column {field.column!r}: {count:,} of {rows:,} values cannot be read, "
             f"the first in row {row + 1:,}: {value[:40]!r}; {remedy}"
         )
 

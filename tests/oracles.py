@@ -74,6 +74,13 @@ def opening(day: dt.date, period: str, week_start: str = "monday") -> dt.date:
     return {"day": day, "month": day.replace(day=1), "year": day.replace(month=1, day=1)}[period]
 
 
+def closing(day: dt.date, period: str, week_start: str = "monday") -> dt.date:
+    """The last day of the period that contains a day."""
+    while opening(day + DAY, period, week_start) == opening(day, period, week_start):
+        day += DAY
+    return day
+
+
 def openings(first: dt.date, last: dt.date, period: str, week_start: str = "monday") -> list[dt.date]:
     """The first days of all periods from the one that contains ``first`` to the one that contains ``last``."""
     found = [opening(first, period, week_start)]

@@ -17,8 +17,9 @@ from retention_metrics._stats import chi_squared_p
 from retention_metrics.cashflow import CommonShock, MassReturn, RefundRun
 from retention_metrics.cashflow._binomial import BinomialTables
 from retention_metrics.cashflow._cohort_engine import Dice, Moves, expect_cohorts, march, run_cohorts
-from retention_metrics.cashflow._rates import Rates, rates_of
+from retention_metrics.cashflow._rates import Rates, rates_of, side_by_side
 from retention_metrics.cashflow._renewal_engine import run_renewals
+from retention_metrics.cashflow._start import Start
 from retention_metrics.cashflow._tally import Tally
 from retention_metrics.cashflow._terms import PackageTerms, package_terms
 from retention_metrics.prepaid import PackagePlan, RefundPolicy
@@ -39,7 +40,7 @@ EVENTS = (MassReturn(3, 2.5, periods=2, gap=1), RefundRun(6, 0.3), MassReturn(7,
 
 def terms(price: int = 1000, sessions: int = 3, cost: int = 70, life: int | None = None, **rules: Any) -> PackageTerms:
     plan = PackagePlan(id="x", price=price, sessions=sessions, cost_per_session=cost, **rules)
-    made = package_terms(plan, price=price, sessions=sessions, cost=cost, step="month")
+    made = package_terms(plan, price=price, sessions=sessions, cost=cost)
     return replace(made, life=life, forfeits=True)
 
 
@@ -60,13 +61,17 @@ def run(
     return engine(of, state(start, rates, of), sold, rates, factor, np.random.default_rng(seed))
 
 
-def state(start: Any, rates: Rates, of: PackageTerms) -> Any:
+def state(start: Any, rates: Rates, of: PackageTerms) -> Start:
     """Live packages with the buckets that the rates tell apart."""
     found = np.zeros((rates.buckets, of.sessions), np.int64)
     if start is not None:
         for gap, row in enumerate(start):
             found[min(gap, rates.buckets - 1)] += row
-    return found
+    return Start.of(found)
+
+
+def exact_means(of: PackageTerms, start: Start, sales: Any, rates: Rates) -> Tally:
+    return expect_cohorts(of, start, np.asarray(sales, float), side_by_side([rates]))
 
 
 # Deviates
@@ -143,7 +148,7 @@ def test_the_cohort_engine_has_the_mean_of_the_recursion_in_every_cell(
 ) -> None:
     sales, paths = [6, 0, 3, 5, 5, 5, 5, 5], 4000
     rates = rates_of(model, events, len(sales))
-    live = np.repeat(state(start, rates, terms())[:, :, None], paths, axis=2).astype(np.int32)
+    live = state(start, rates, terms())
     dice = Dice(rates, None, np.random.default_rng(11))
     exact = model.expected(sales, sessions=3, start=start).state
     for moved, cells in zip(march(live, np.tile(sales, (paths, 1)).T, rates, None, dice), exact, strict=True):
@@ -190,7 +195,7 @@ def test_the_means_that_a_forecast_states_are_those_of_the_recursion(
 ) -> None:
     sales = np.array([6, 0, 3, 5, 5, 5, 5, 5.5])
     rates = rates_of(model, events, len(sales))
-    found = expect_cohorts(terms(), state(start, rates, terms()), sales, rates)
+    found = exact_means(terms(), state(start, rates, terms()), sales, rates)
     course = model.expected(sales, sessions=3, start=start)
     np.testing.assert_allclose(found.delivered[:, 0], course.delivered, rtol=1e-12)
     np.testing.assert_allclose(found.refunded[:, 0], course.refunded, rtol=1e-12, atol=1e-15)
@@ -204,7 +209,7 @@ def test_the_means_that_a_forecast_states_are_those_of_the_recursion(
 def test_events_and_expiry_have_the_means_of_the_recursion(engine: Any, model: RedemptionModel, life: Any) -> None:
     sales = [6, 0, 3, 5, 5, 5, 5, 5, 2]
     rates = rates_of(model, EVENTS, len(sales))
-    exact = expect_cohorts(terms(life=life), state(None, rates, terms()), np.array(sales, float), rates)
+    exact = exact_means(terms(life=life), state(None, rates, terms()), sales, rates)
     found = run(engine, model, terms(life=life), sales=sales, paths=4000, seed=13, events=EVENTS)
     for name in ("delivered", "refunded", "expired", "outstanding", "breakage", "liability"):
         assert_means(getattr(found, name), getattr(exact, name)[:, 0])
@@ -214,7 +219,7 @@ def test_events_and_expiry_have_the_means_of_the_recursion(engine: Any, model: R
 def test_what_is_expected_to_expire_is_the_closed_form(life: int) -> None:
     rates = rates_of(STEADY, (), life + 1)
     sales = np.array([1.0] + [0.0] * life)
-    found = expect_cohorts(terms(life=life), state(None, rates, terms()), sales, rates)
+    found = exact_means(terms(life=life), state(None, rates, terms()), sales, rates)
     assert found.expired[life, 0] == pytest.approx(STEADY.outstanding(3, after=life))
     assert found.outstanding[life, 0] == pytest.approx(0, abs=1e-12)
 
@@ -385,7 +390,7 @@ def worlds(draw: st.DrawFn) -> dict[str, Any]:
             forfeits=draw(st.booleans()),
         ),
         "sales": draw(st.lists(st.integers(0, 9) | st.integers(60, 70), min_size=periods, max_size=periods)),
-        "start": None if life else draw(st.none() | st.lists(live, min_size=buckets, max_size=buckets)),
+        "start": draw(st.none() | st.lists(live, min_size=buckets, max_size=buckets)),
         "events": tuple(
             each
             for each in draw(st.lists(st.sampled_from([MassReturn(0, 3, gap=1), RefundRun(1, 0.5)]), max_size=2))
@@ -420,11 +425,11 @@ def test_sessions_and_money_are_conserved_on_every_path(engine: Any, world: dict
 def test_what_is_owed_is_the_value_of_the_packages_that_are_live(world: dict[str, Any], seed: int) -> None:
     of, rates = world["of"], rates_of(world["model"], world["events"], len(world["sales"]))
     found = run(run_cohorts, **world, paths=7, seed=seed)
-    live = np.repeat(state(world["start"], rates, of)[:, :, None], 7, axis=2).astype(np.int32)
+    live = state(world["start"], rates, of)
     dice = Dice(rates, world["factor"], np.random.default_rng(seed))
     steps: Iterator[Moves] = march(live, np.repeat(np.array(world["sales"])[:, None], 7, axis=1), rates, of.life, dice)
     for period, moved in enumerate(steps):
-        value = np.tensordot(of.owed, sum(each.sum(axis=0) for each in moved.live), 1)
+        value = sum((np.tensordot(of.owed, each.sum(axis=0), 1) for each in moved.live), np.zeros(7, int))
         assert (value == found.liability[period]).all()
 
 

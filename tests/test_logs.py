@@ -71,7 +71,7 @@ def test_summary(log):
 @pytest.mark.parametrize("unit", ["day", "week", "month"])
 def test_rfm(engine, log, unit):
     with pytest.warns(RowsExcludedWarning, match=r"rfm leaves out \d+ rows of the log: \d+ after as_of"):
-        found = engine.rows(log.rfm(as_of=AS_OF, unit=unit))
+        found = engine.rows(log.rfm(as_of=AS_OF, unit=unit, opportunities=True))
     assert_same_rows(found, oracles.rfm(ORDERS, AS_OF, unit))
 
 

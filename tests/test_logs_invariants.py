@@ -145,7 +145,8 @@ def test_pooled_churn_is_lost_over_start(orders, lost_after):
 @given(orders=logs(), unit=st.sampled_from(["day", "week", "month"]))
 def test_frequencies_and_customers_are_the_purchases(orders, unit):
     """sum(frequency) + customers = distinct pairs of a customer and a unit; and 0 <= recency <= T."""
-    table = open_log(orders).rfm(as_of=last_day(orders), unit=unit)
+    as_of = oracles.closing(last_day(orders), unit)
+    table = open_log(orders).rfm(as_of=as_of, unit=unit, opportunities=True)
     distinct = {(order.customer, oracles.opening(order.day, unit)) for order in orders}
     assert table["frequency"].sum() + table.height == len(distinct)
     assert (table["recency"] >= table["frequency"]).all(), "one purchase a unit at most"

@@ -65,6 +65,27 @@ def cdnow_log(engine, cdnow_sample):
     return Transactions(engine.frame(**frame), **NAMES)
 
 
+@pytest.fixture(scope="module")
+def cdnow_fits(cdnow_sample):
+    table = predictive_oracles.cdnow(cdnow_sample)
+    buying = MbgNbd.fit(**predictive_oracles.purchases(table), unit="week")
+    return buying, GammaGamma.fit(frequency=table["frequency"], monetary_value=table["monetary_value"])
+
+
+@pytest.mark.parametrize("engine", ["pandas", "polars", "pyarrow"], indirect=True)
+def test_a_table_of_customers_can_be_fitted_as_it_is(cdnow_log, cdnow_fits):
+    """Also that of pandas, whose attribute T is not its column T."""
+    table = cdnow_log.rfm(as_of=CALIBRATION, unit="week")
+    buying, paying = cdnow_fits
+    assert MbgNbd.fit(table).model.parameters == pytest.approx(buying.model.parameters, rel=1e-9)
+    assert GammaGamma.fit(table).model.parameters == pytest.approx(paying.model.parameters, rel=1e-9)
+    assert diagnose(table).correlation == pytest.approx(0.114, abs=0.001)
+    whole = cdnow_log.histories(as_of=CALIBRATION, unit="week", spend=True)
+    terms = {"horizon": 9, "discount": 0, "per": "week"}
+    values = [customer_lifetime_value(buying, paying, histories=base, **terms) for base in (table, whole)]
+    assert values[0].total == pytest.approx(values[1].total, rel=1e-9)
+
+
 def test_the_published_fits_of_cdnow_from_the_log(cdnow_log, predictive):
     found = cdnow_log.histories(as_of=CALIBRATION, unit="week", spend=True)
     again = found.weights[found.frequency > 0]
@@ -244,15 +265,60 @@ def test_tables_of_the_users_session_are_left_alone():
     assert session.execute("select * from customers").fetchall() == [(7,)]
 
 
-def test_limits_of_what_is_expected(polars_log, cdnow_sample):
-    fit = MbgNbd.fit(**predictive_oracles.purchases(predictive_oracles.cdnow(cdnow_sample)), unit="week")
+def test_limits_of_what_is_expected(polars_log, cdnow_fits):
+    fit, _ = cdnow_fits
     told = polars_log.predict(fit, horizon=9, as_of=AS_OF, level=0.8)
     place = {name: told[name].to_numpy().astype(float) for name in ("frequency", "recency", "T")}
     limits = fit.interval("expected_purchases", 9, **place, level=0.8)
     assert told["purchases_low"].to_numpy() == pytest.approx(limits.low, rel=1e-9)
     assert told["purchases_high"].to_numpy() == pytest.approx(limits.high, rel=1e-9)
+    assert "value_low" not in polars_log.predict(fit, horizon=9, as_of=AS_OF, level=0.8, spend=SPEND).columns
     with pytest.raises(InvalidValue, match="level needs a Fit"):
         polars_log.predict(fit.model, horizon=9, as_of=AS_OF, level=0.8)
+
+
+def test_limits_of_values(engine, log, cdnow_fits):
+    """The engine works them out from the distinct histories; here each customer is asked for."""
+    buying, paying = cdnow_fits
+    terms = {"horizon": 9, "discount": 0.002, "level": 0.8}
+    margin = -0.3 if engine.name == "polars" else 0.3
+    told = engine.rows(log.predict(buying, as_of=AS_OF, spend=paying, margin=margin, **terms))
+    rows = [row for row in told if row["value"] is not None]
+    assert 0 < len(rows) < len(told)
+    assert all(row["value_low"] is row["value_high"] is None for row in told if row["value"] is None)
+    spent = {who: history(own, AS_OF)[3] for who, own in days_of(ORDERS).items()}
+    place = {name: [row[name] for row in rows] for name in ("frequency", "recency", "T")}
+    mean = [spent[row["customer"]] / max(row["frequency"], 1) for row in rows]
+    value = customer_lifetime_value(buying, paying, **place, monetary_value=mean, per="week", margin=margin, **terms)
+    assert [row["value_low"] for row in rows] == pytest.approx(value.intervals.low.tolist(), rel=1e-8)
+    assert [row["value_high"] for row in rows] == pytest.approx(value.intervals.high.tolist(), rel=1e-8)
+
+
+@pytest.mark.parametrize("unit", ["day", "week", "month", "quarter", "year"])
+def test_recency_and_age_mean_the_same_everywhere(polars_log, unit):
+    """What rfm says of each customer, what predict says, and the distinct histories: one reading of time."""
+    rfm = polars_log.rfm(as_of=AS_OF, unit=unit).sort("customer")
+    model = WEEKLY.model_copy(update={"unit": unit})
+    told = polars_log.predict(model, horizon=1, as_of=AS_OF).sort("customer")
+    names = ["frequency", "recency", "T"]
+    assert rfm.select(names).rows() == told.select(names).rows()
+    found = polars_log.histories(as_of=AS_OF, unit=unit)
+    counted = Counter((x, round(last, 9), round(T, 9)) for x, last, T in rfm.select(names).rows())
+    assert [(x, round(last, 9), round(T, 9), n) for x, last, T, n in rows_of(found)] == [
+        (*key, n) for key, n in sorted(counted.items())
+    ]
+    columns = {name: rfm[name].to_numpy() for name in names}
+    alive = model.probability_alive(**columns)
+    assert told["probability_alive"].to_list() == pytest.approx(alive.tolist(), rel=1e-12)
+
+
+def test_periods_of_the_calendar_are_opportunities(polars_log):
+    rfm = polars_log.rfm(as_of=AS_OF, unit="month", opportunities=True)
+    counted = Counter(rfm.select("frequency", "recency", "T").rows())
+    found = polars_log.histories(as_of=AS_OF, unit="month", opportunities=True)
+    assert rows_of(found) == [(*key, n) for key, n in sorted(counted.items())]
+    with pytest.raises(InvalidValue, match="as_of must be the last day of a month"):
+        polars_log.rfm(as_of="2024-03-30", unit="month", opportunities=True)
 
 
 def test_a_discrete_model_counts_opportunities(polars_log):

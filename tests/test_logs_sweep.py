@@ -97,7 +97,8 @@ def test_rfm(unit, data):
     orders = data.draw(orders_within(SPAN[unit]))
     as_of = max(order.day for order in orders) + data.draw(st.integers(0, 40)) * DAY
     week_start = data.draw(WEEK_STARTS)
-    found = open_log(orders, week_start=week_start).rfm(as_of=as_of, unit=unit).sort("customer")
+    as_of = oracles.closing(as_of, unit, week_start)
+    found = open_log(orders, week_start=week_start).rfm(as_of=as_of, unit=unit, opportunities=True).sort("customer")
     expected = pl.DataFrame(oracles.rfm(orders, as_of, unit, week_start), schema=found.schema)
     values = found["monetary_value"].to_list()
     assert found.drop("monetary_value").rows() == expected.drop("monetary_value").rows()
@@ -207,7 +208,9 @@ def test_the_day_of_loss():
 def test_iso_weeks_over_new_year():
     """31 December 2024 and 2 January 2025 lie in the week of Monday 30 December 2024 (ISO 2025-W01)."""
     log = open_log(orders_of("ann 2024-12-31 2025-01-02 2025-01-06"))
-    assert log.rfm(as_of="2025-01-06", unit="week").drop("monetary_value").rows() == [("ann", 1, 1, 1)]
+    assert log.rfm(as_of="2025-01-12", unit="week", opportunities=True).drop("monetary_value").rows() == [
+        ("ann", 1, 1, 1)
+    ]
     weeks = log.cohorts(period="week", as_of="2025-01-06")
     assert weeks.cohorts == (dt.date(2024, 12, 30),)
     assert weeks.states.tolist() == [["observed", "partial"]]

@@ -1,5 +1,6 @@
 """The command line, and the files that it reads."""
 
+import json
 import subprocess
 import sys
 import time
@@ -140,16 +141,105 @@ def test_arguments_that_are_missing_are_exit_code_two(capsys):
     assert "--as-of" in capsys.readouterr().err
 
 
-def test_the_demo_runs_as_a_program_and_repeats_itself(tmp_path):
-    def demo(folder):
-        line = [sys.executable, "-W", "error", "-m", "retention_metrics", "demo", "--folder", folder]
-        return subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+def test_the_demo_runs_as_a_program(tmp_path):
+    line = [sys.executable, "-W", "error", "-m", "retention_metrics", "demo", "--folder", "one"]
+    shown = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    assert "A beauty studio, as of 2026-10-31" in shown
+    assert "Lifetime value" in shown
+    assert "Net Promoter Score" in shown
+    assert "belongs to customers" in shown
+    names = ("ads.csv", "orders.csv", "plans.json", "prepaid.csv", "report.html", "report.json", "subscriptions.csv")
+    assert {f"demo-{name}" for name in names} <= {path.name for path in (tmp_path / "one").iterdir()}
 
-    first = demo("one")
-    assert "A beauty studio, as of 2026-10-31" in first
-    assert "Lifetime value" in first
-    assert (tmp_path / "one" / "demo-orders-report.html").is_file()
-    assert first.replace("one/", "two/") == demo("two")
+
+SURVEY = "client_id,answered_at,score,agreed\na,2026-01-05,9,yes\nb,2026-02-04,3,no\nc,2026-02-05,6,1\n"
+SUBSCRIPTIONS = "who,start,end,price\na,2026-01-01,,30\nb,2026-01-01,2026-02-10,20\n"
+PREPAID = "kind,date,package,customer,plan,amount\npurchase,2026-01-05,p1,a,ten,{}\nvisit,2026-01-09,p1,a,,\n"
+PLANS = [{"id": "ten", "price": 10_000, "sessions": 10, "cost_per_session": 500}]
+AS_OF = ["report", "--as-of", "2026-02-28"]
+
+
+@pytest.fixture
+def report_on(tmp_path, capsys):
+    """Run a report on files by the options that name them; a text, or what a JSON file holds."""
+
+    def run_(*extra, **files):
+        line = list(AS_OF)
+        for option, content in files.items():
+            path = tmp_path / (f"{option}.json" if option == "plans" else f"{option}.csv")
+            path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
+            line += [f"--{option}", str(path)]
+        code = command.main([*line, *extra])
+        shown = capsys.readouterr()
+        return code, " ".join(shown.out.split()), shown.err
+
+    return run_
+
+
+def test_a_survey_is_reported_on(report_on, tmp_path):
+    code, out, _ = report_on(survey=SURVEY)
+    assert code == 0
+    assert "Answers 3 the latest" in out
+    assert "Detractors to call 1 " in out
+    assert "Can the answers be trusted: name the column that says who collected an answer (--survey-agent)." in out
+    assert (tmp_path / "survey-report.html").is_file()
+
+
+def test_columns_of_other_files_can_be_named(report_on):
+    assert refused(report_on(subscriptions=SUBSCRIPTIONS), "no column 'client_id' (--subscriptions-customer)")
+    named = ("--subscriptions-customer", "who", "--subscriptions-amount", "price")
+    code, out, _ = report_on(*named, subscriptions=SUBSCRIPTIONS)
+    assert code == 0
+    assert "Subscribers 1 " in out
+    assert "Recurring revenue a month 30.00" in out
+    assert refused(report_on(*named, "--subscriptions-plan", "tariff", subscriptions=SUBSCRIPTIONS), "'tariff'")
+
+
+def test_prepaid_money_is_in_cents_unless_told(report_on):
+    code, out, _ = report_on("--cash", "120", prepaid=PREPAID.format("10000"), plans=PLANS)
+    assert code == 0
+    assert "Cash in hand 120.00, of which 90.00 belongs to customers: 30.00 is yours." in out
+    code, again, _ = report_on("--cash", "120", "--prepaid-units", prepaid=PREPAID.format("100.00"), plans=PLANS)
+    assert code == 0
+    assert out.split("Customers of")[1].split("page:")[0] == again.split("Customers of")[1].split("page:")[0]
+    assert refused(report_on(prepaid=PREPAID.format("100.50"), plans=PLANS), "'100.50'", "--prepaid-units")
+
+
+def test_a_book_too_thin_for_a_forecast_says_so(report_on):
+    _, out, _ = report_on("--cash", "9", "--fixed-costs", "5", prepaid=PREPAID.format("10000"), plans=PLANS)
+    assert "No answer: the book is too thin to say when customers come back" in out
+
+
+@pytest.mark.parametrize(
+    ("files", "extra", "parts"),
+    [
+        ({}, (), ("nothing to report on", "--survey")),
+        ({"ads": "month,channel,spend\n2026-01,maps,5\n"}, (), ("nothing to report on",)),
+        ({"prepaid": PREPAID.format("")}, (), ("prepaid.csv needs the plans", "--plans")),
+        ({"prepaid": PREPAID.format(""), "plans": "{"}, (), ("plans.json cannot be read as a list of plans",)),
+        ({"prepaid": PREPAID.format(""), "plans": [{"id": "ten"}]}, (), ("0.price: Field required",)),
+        ({"survey": SURVEY, "plans": PLANS}, (), ("plans.json belongs to a file of events",)),
+        ({"survey": SURVEY.replace("yes", "perhaps")}, (), ("'agreed'", "'perhaps'", "write yes or no")),
+        ({"survey": SURVEY.replace(",3,", ",eleven,")}, (), ("'score'", "'eleven'")),
+        ({"survey": SURVEY.replace(",3,", ",11,")}, (), ("3 rows", "--exclude-invalid")),
+        ({"orders": HEADER + GOOD}, ("--json", "/nowhere/a.json"), ("/nowhere",)),
+    ],
+)
+def test_other_files_that_are_wrong_are_refused_in_one_line(report_on, files, extra, parts):
+    assert refused(report_on(*extra, **files), *parts)
+
+
+def test_orders_are_given_once(report_on, tmp_path):
+    assert refused(report_on(str(tmp_path / "more.csv"), orders=HEADER + GOOD), "two files of orders")
+
+
+def test_numbers_are_written_beside_the_page_in_russian(report_on, tmp_path):
+    code, out, _ = report_on("--language", "ru", "--json", str(tmp_path / "a.json"), orders=HEADER + GOOD)
+    assert code == 0
+    assert "Выручка 95,00 " in out
+    numbers = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))
+    figures = {each["name"]: each for each in numbers["sections"][1]["figures"]}
+    assert (figures["revenue"]["value"], figures["revenue"]["label"]) == (95.0, "Выручка")
 
 
 def test_the_example_reads_what_the_demo_writes(tmp_path):
@@ -169,8 +259,8 @@ def test_the_demo_studio_has_customers_who_stay_and_who_leave(tmp_path):
     _demo.write_orders(tmp_path / "b.csv", seed=2)
     rows = [line.split(",") for line in (tmp_path / "a.csv").read_text(encoding="utf-8").splitlines()[1:]]
     assert (tmp_path / "b.csv").read_text(encoding="utf-8") != (tmp_path / "a.csv").read_text(encoding="utf-8")
-    assert max(time for _, time, _ in rows) <= f"{_demo.AS_OF} 23:59"
-    assert sum(float(paid) < 0 for *_, paid in rows) > 0
+    assert max(time for _, time, *_ in rows) <= f"{_demo.AS_OF} 23:59"
+    assert sum(float(paid) < 0 for _, _, paid, *_ in rows) > 0
     assert len({client for client, *_ in rows}) < len(rows) / 2
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from retention_metrics.errors import InvalidType, InvalidValue
-from retention_metrics.predictive import BgBb, BgNbd, MbgNbd, ParetoNbd
+from retention_metrics.predictive import BgBb, BgNbd, GammaGamma, MbgNbd, ParetoNbd
 from tests import predictive_oracles as oracles
 
 TRUTH = {
@@ -46,6 +46,36 @@ def test_intervals_of_parameters_cover_at_their_level(kind):
         ahead += found.low <= future <= found.high
     assert min(covered.values()) >= 31, covered
     assert ahead >= 31
+
+
+def test_intervals_are_not_too_wide_either():
+    """40 samples: a half of the 50 % intervals cover; fewer than 8 or more than 32 of 40 do once in 23,000."""
+    truth, T = TRUTH[BgNbd], np.random.default_rng(2).uniform(27, 39, 1000)
+    half = 0.6744897501960817 / 1.959963984540054
+    covered = np.zeros(5)
+    for seed in range(40):
+        fit = BgNbd.fit(truth.simulate(T=T, rng=seed))
+        spans = fit.parameter_intervals(level=0.5)
+        covered[:4] += [span.low <= truth.parameters[name] <= span.high for name, span in spans.items()]
+        found = fit.interval("expected_purchases", 10, level=0.5)
+        covered[4] += found.low <= truth.expected_purchases(10) <= found.high
+    wide = fit.interval("expected_purchases", 10, level=0.95)
+    assert np.log(found.high / found.low) == pytest.approx(half * np.log(wide.high / wide.low))
+    assert covered.min() >= 8, covered
+    assert covered.max() <= 32, covered
+
+
+def test_intervals_of_spend_cover_at_their_level():
+    """30 samples of 500: fewer than 22 of 30 cover at 95 % once in 93,000, for each of four quantities."""
+    spend = GammaGamma(p=6.25, q=3.74, v=15.44)
+    covered = np.zeros(4)
+    for seed in range(30):
+        x = np.random.default_rng(seed).integers(1, 6, 500)
+        fit = GammaGamma.fit(frequency=x, monetary_value=spend.simulate(frequency=x, rng=seed))
+        spans = [*fit.parameter_intervals().values(), fit.interval("expected_spend")]
+        truths = [*spend.parameters.values(), spend.expected_spend()]
+        covered += [span.low <= true <= span.high for span, true in zip(spans, truths, strict=True)]
+    assert covered.min() >= 22, covered
 
 
 def test_standard_errors_are_those_of_the_information_matrix(bg, histories):
@@ -98,6 +128,9 @@ def test_intervals_of_arrays_and_of_functions(bg):
     single = bg.interval("probability_alive", frequency=2, recency=20, T=39)
     assert found.low[1] == pytest.approx(single.low, rel=1e-12)
     assert 0 < single.low < bg.model.probability_alive(frequency=2, recency=20, T=39) < single.high < 1
+    path = bg.interval("alive_history", [20], at=[20, 39])
+    later = bg.interval("probability_alive", frequency=1, recency=20, T=39)
+    assert (path.low[1], path.high[1]) == pytest.approx((later.low, later.high), rel=1e-12)
     mean = bg.interval(lambda model: model.r / model.alpha, scale="log")
     assert mean.low < bg.model.r / bg.model.alpha < mean.high
     wide, narrow = bg.interval("expected_purchases", 9, level=0.99), bg.interval("expected_purchases", 9, level=0.5)

@@ -271,6 +271,10 @@ def test_the_history_of_one_customer():
     assert found[4] > found[3]
     assert found[5] == model.probability_alive(frequency=2, recency=20.5, T=39)
     assert model.alive_history([20.5, 5], at=39) == found[5]
+    once = MbgNbd(**CLASSIC[MbgNbd])
+    assert once.alive_history([], at=[0, 39]).tolist() == [
+        once.probability_alive(frequency=0, recency=0, T=T) for T in (0, 39)
+    ]
     with pytest.raises(InvalidValue, match="different times"):
         model.alive_history([5, 5], at=10)
 

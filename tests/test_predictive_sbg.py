@@ -1,10 +1,15 @@
 """The shifted beta-geometric against integrals of its definition, its own simulation and its limits."""
 
+from dataclasses import replace
+
 import mpmath as mp
 import numpy as np
+import polars as pl
 import pytest
 
-from retention_metrics.errors import InvalidValue, UndefinedMetric
+from retention_metrics.cohorts import from_counts
+from retention_metrics.errors import InvalidType, InvalidValue, UndefinedMetric
+from retention_metrics.logs import Transactions
 from retention_metrics.predictive import BoundaryWarning, ShiftedBetaGeometric
 
 MODEL = ShiftedBetaGeometric(alpha=0.668, beta=3.806)
@@ -75,6 +80,48 @@ def test_survivors_and_lifetimes_are_the_same_data():
     assert (found.high > cohort.model.survival([7, 12])).all()
 
 
+def test_cohorts_of_a_log_are_one_base():
+    """Three yearly cohorts of contracts, seen three, two and one years on; lifetimes spelled out one by one."""
+    table = from_counts([[100, 80, 70, 66], [50, 45, 40], [20, 11], [9]], start="2021-01-01", period="year")
+    fit = ShiftedBetaGeometric.fit(table)
+    lost = {1: 20 + 5 + 9, 2: 10 + 5, 3: 4}
+    kept = {1: 11, 2: 40, 3: 66}
+    lives = ShiftedBetaGeometric.fit(
+        durations=[*lost, *kept],
+        observed=[True] * 3 + [False] * 3,
+        weights=[*lost.values(), *kept.values()],
+        unit="year",
+    )
+    assert fit.model.parameters == pytest.approx(lives.model.parameters, rel=1e-12)
+    assert (fit.customers, fit.model.unit) == (170, "year")
+    with pytest.raises(InvalidValue, match="units of time differ: 'month' was asked for"):
+        ShiftedBetaGeometric.fit(table, unit="month")
+    with pytest.raises(InvalidValue, match=r"customers of cohort 2021-01 must never rise, but do from \[1\] to \[2\]"):
+        ShiftedBetaGeometric.fit(from_counts([[9, 5, 6]], start="2021-01-01"))
+    with pytest.raises(InvalidValue, match="no cohort that was observed after its first period"):
+        ShiftedBetaGeometric.fit(from_counts([[9]], start="2021-01-01"))
+    with pytest.raises(InvalidValue, match="one column a period"):
+        ShiftedBetaGeometric.fit(replace(table, anchor="every"))
+    with pytest.raises(InvalidType, match="table must be a CohortTable, got list"):
+        ShiftedBetaGeometric.fit([10, 9, 8])
+
+
+def test_contracts_from_the_log_of_payments():
+    """Monthly payments of simulated contracts; a month without one ends the contract."""
+    left = MODEL.simulate(customers=3000, rng=5)
+    rng = np.random.default_rng(6)
+    began = rng.integers(0, 12, left.size)
+    paid = [(i, month) for i in range(left.size) for month in range(began[i], min(12, began[i] + int(left[i])))]
+    frame = pl.DataFrame(paid, schema=["who", "month"], orient="row")
+    frame = frame.with_columns(day=pl.date(2025, pl.col("month") + 1, 5))
+    orders = Transactions(frame, customer="who", time="day")
+    fit = ShiftedBetaGeometric.fit(orders.cohorts(period="month", as_of="2025-12-31", counting="on_or_after"))
+    seen = np.minimum(left, 11 - began)
+    spelled = ShiftedBetaGeometric.fit(durations=seen[began < 11], observed=(left <= 11 - began)[began < 11])
+    assert fit.model.parameters == pytest.approx(spelled.model.parameters, rel=1e-9)
+    assert fit.model.unit == "month"
+
+
 def test_simulated_lifetimes():
     times = MODEL.simulate(customers=100_000, rng=2)
     assert times.min() == 1
@@ -98,7 +145,8 @@ def test_a_cohort_that_leaves_at_one_rate_has_a_name():
 @pytest.mark.parametrize(
     ("data", "said"),
     [
-        ({}, "pass either survivors, or durations"),
+        ({}, "pass one of a table of cohorts, survivors, or durations"),
+        ({"survivors": [10, 9, 8], "durations": [1, 2]}, "pass one of a table"),
         ({"survivors": [10, 9]}, "after at least two renewals"),
         ({"survivors": [10, 9, 9.5]}, r"never rise, but do from \[1\] to \[2\]"),
         ({"survivors": [10, 10, 10]}, "a fit needs customers who left"),

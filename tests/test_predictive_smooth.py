@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from retention_metrics.predictive import BgNbd, GammaGamma, MbgNbd, ParetoNbd, customer_lifetime_value
-from retention_metrics.predictive._smooth import per_age
+from retention_metrics.predictive._smooth import few_ages, per_age, smooth
 
 MODELS = [
     BgNbd(r=0.243, alpha=4.414, a=0.793, b=2.426, unit="week"),
@@ -66,3 +66,35 @@ def test_what_is_not_smooth_ages_alone_is_asked_itself():
     one_age = np.append(np.random.default_rng(0).uniform(1, 9, 150_000), np.full(500, 3.0))
     group = np.append(np.zeros(150_000), np.full(500, 7.0))
     assert per_age(lambda x, T: x + T, group, one_age) == pytest.approx(group + one_age, rel=1e-13)
+
+
+def test_a_count_of_purchases_that_is_rare_among_very_many_ages_is_asked_itself():
+    rng = np.random.default_rng(4)
+    x, T = np.repeat([0.0, 6.0, 2.0], [20_000, 100, 4000]), rng.uniform(1, 60, 24_100)
+    order = rng.permutation(x.size)
+    x, T = x[order], T[order]
+    asked = []
+
+    def hyperbola(x, T, scale):
+        asked.append(np.unique(x).size)
+        return scale * (1 + x) / (4 + T)
+
+    assert per_age(hyperbola, x, T, 2.0) == pytest.approx(2 * (1 + x) / (4 + T), rel=1e-13)
+    assert asked == [2, 1]
+
+
+@pytest.mark.parametrize("T", [np.random.default_rng(5).uniform(0, 70, 9000), np.full(9000, 31.0)], ids=["ages", "one"])
+def test_few_ages_stand_for_many(T):
+    weights = np.random.default_rng(6).integers(1, 4, T.size).astype(float)
+    ages, few = few_ages(T, weights)
+    assert ages.size < 100
+    assert few.sum() == pytest.approx(weights.sum(), rel=1e-12)
+    for function in (lambda T: np.log(30 + T), lambda T: T**5, lambda T: 1 / (20 + T) ** 2):
+        assert smooth(function(ages))
+        assert (few * function(ages)).sum() == pytest.approx((weights * function(T)).sum(), rel=1e-12)
+
+
+def test_few_ages_do_not_stand_for_what_is_not_smooth():
+    ages, _ = few_ages(np.linspace(0, 70, 9000), np.ones(9000))
+    assert not smooth(np.abs(ages - 20.3))
+    assert not smooth(np.log(1e-3 + ages))

@@ -1,6 +1,8 @@
 """Holdout, tracking, comparison and diagnosis."""
 
+import re
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -80,6 +82,8 @@ def test_the_frequency_table_counts_everybody(cdnow, validation):
     assert again.expected_customers[0] == pytest.approx(zero)
     assert again.to_frame("polars").height == 8
     assert "past  customers   actual    model    naive" in str(validation)
+    nobody = f"      0 {validation.actual_customers[0]:>17,.0f} {validation.expected_customers[0]:>8,.0f}"
+    assert nobody in str(validation).splitlines()
 
 
 def test_weights_stand_for_customers(cdnow):
@@ -181,10 +185,37 @@ def test_models_side_by_side(fits, validation):
     assert found.rows[0].model == "MbgNbd"
     assert found.answer == "MbgNbd fits best, but BgNbd cannot be told from it."
     assert type(found).model_validate_json(found.model_dump_json()) == found
-    with_holdout = compare(fits[:1], validations=[validation])
-    assert with_holdout.rows[0].holdout_error == validation.mean_absolute_error
-    assert "stands alone" in with_holdout.answer
+    alone = compare(fits[:1], validations=[validation])
+    assert alone.rows[0].holdout_error == validation.root_mean_squared_error
+    assert "stands alone" in alone.answer
     assert "MbgNbd fits best" in str(found)
+
+
+@pytest.mark.parametrize(
+    ("errors", "said"),
+    [
+        ((1.0, 1.0, 1.005), "The holdout does not tell them apart: errors differ by less than 1%."),
+        ((1.2, 1.0, 1.3), "The holdout agrees: none errs less there."),
+        ((1.0, 1.005, 1.3), "The holdout agrees: none errs less there by 1% or more."),
+        ((1.3, 1.1, 1.0), "The holdout does not agree: MbgNbd errs 10% more there than ParetoNbd; to forecast, take "),
+    ],
+)
+def test_the_holdout_has_a_say(fits, validation, errors, said):
+    """Of BgNbd, MbgNbd and ParetoNbd the second fits best by AIC."""
+    trials = [
+        replace(validation, model=type(fit.model).__name__, root_mean_squared_error=error)
+        for fit, error in zip(fits, errors, strict=True)
+    ]
+    answer = compare(fits, validations=trials).answer
+    assert answer.startswith("MbgNbd fits best, but BgNbd cannot be told from it. " + said)
+    with pytest.raises(InvalidValue, match="in the order of the fits: MbgNbd stands beside a fit of BgNbd"):
+        compare(fits, validations=[trials[1], trials[0], trials[2]])
+    with pytest.raises(InvalidValue, match="different holdouts"):
+        compare(fits, validations=[*trials[:2], replace(trials[2], actual=7.0)])
+    with pytest.raises(InvalidType, match="validations must be what validate gives, got float"):
+        compare(fits, validations=[1.0, 2.0, 3.0])
+    with pytest.raises(InvalidValue, match="one for each"):
+        compare(fits, validations=trials[:2])
 
 
 def test_a_simpler_model_is_as_good(cdnow):
@@ -229,6 +260,34 @@ def test_diagnosis_of_cdnow(cdnow):
     said = str(found)
     assert "60% of the customers bought once only" in said
     assert "2,357 customers, 946 of whom bought again, 2,457 times in all" in said
+
+
+@pytest.mark.parametrize(
+    ("strength", "customers", "said"),
+    [
+        (0.0, 4000, None),
+        (0.07, 4000, None),  # more than chance, and too small to matter
+        (0.2, 4000, "Who buys more often spends more each time .* small correlation"),
+        (0.7, 4000, "spends more each time .* will be too low"),
+        (-0.7, 4000, "spends less each time .* will be too high"),
+        (0.1, 30, "is open .correlation 0.10, -0.27 to 0.44"),
+        (1.0, 4000, "spends more each time .correlation 1.00., and .* will be too low"),
+    ],
+)
+def test_a_correlation_weighs_by_its_size(strength, customers, said):
+    """Spend with exactly this correlation with frequency: of two uncorrelated parts, mixed."""
+    rng = np.random.default_rng(2)
+    x = rng.integers(1, 9, customers).astype(float)
+    unit = (x - x.mean()) / x.std()
+    noise = rng.normal(size=customers)
+    noise -= noise.mean()
+    noise -= unit * (noise * unit).mean()
+    spend = 100 + strength * unit + np.sqrt(1 - strength**2) * noise / noise.std()
+    found = diagnose(frequency=x, recency=np.full(customers, 20.0), T=np.full(customers, 30.0), monetary_value=spend)
+    assert found.correlation == pytest.approx(strength, abs=1e-12)
+    lines = [line for line in found.advice if "GammaGamma" in line]
+    assert len(lines) == (said is not None)
+    assert said is None or re.search(said, lines[0])
 
 
 def test_diagnosis_of_thin_data(cdnow):

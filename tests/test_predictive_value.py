@@ -1,10 +1,12 @@
 """Values of customers: recomputed period by period, with intervals against simulation, and in one unit of time."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from retention_metrics.errors import InvalidType, InvalidValue, UndefinedMetric
-from retention_metrics.predictive import BgNbd, GammaGamma, MbgNbd, ParetoNbd, customer_lifetime_value
+from retention_metrics.predictive import BgNbd, GammaGamma, Histories, MbgNbd, ParetoNbd, customer_lifetime_value
 from tests import predictive_oracles as oracles
 
 WEEKLY = BgNbd(r=0.243, alpha=4.414, a=0.793, b=2.426, unit="week")
@@ -94,7 +96,57 @@ def test_intervals_against_a_cloud_of_parameters(fits):
     assert "40 customers will bring" in str(found)
 
 
+def test_one_customer_in_plain_numbers_out(fits):
+    buying, paying, _ = fits
+    plain = {name: column[0] for name, column in CUSTOMERS.items()}
+    one, many = (customer_lifetime_value(buying, paying, **who, **TERMS) for who in (plain, CUSTOMERS))
+    for name in ("values", "purchases", "spend"):
+        assert type(getattr(one, name)) is float
+        assert getattr(one, name) == pytest.approx(getattr(many, name)[0], rel=1e-12)
+    assert one.total == one.values
+    assert one.intervals.low == pytest.approx(many.intervals.low[0], rel=1e-9)
+    assert one.intervals.high == pytest.approx(one.total_interval.high, rel=1e-9)
+    assert one.to_frame("polars").rows()[0] == pytest.approx(many.to_frame("polars").rows()[0])
+    assert str(one).startswith("1 customer will bring")
+    assert type(customer_lifetime_value(WEEKLY, SPEND, **plain, **TERMS).values) is float
+
+
+def test_histories_of_a_log_are_the_whole_base(fits):
+    buying, paying, asked = fits
+    mean = np.where(asked["frequency"] > 0, asked["monetary_value"], np.nan)
+    places = [asked[name][:30] for name in ("frequency", "recency", "T")]
+    base = Histories(*places, np.full(30, 3.0), "week", monetary_value=mean[:30])
+    found = customer_lifetime_value(buying, paying, histories=base, **TERMS)
+    few = {name: column[:30] for name, column in asked.items()}
+    expected = customer_lifetime_value(buying, paying, **few, **TERMS, weights=[3] * 30)
+    assert found.values.tolist() == expected.values.tolist()
+    assert (found.total, found.total_interval, found.customers) == (expected.total, expected.total_interval, 90)
+    assert str(found).startswith("90 customers will bring")
+    with pytest.raises(InvalidValue, match="pass either histories, or frequency=.*, not both"):
+        customer_lifetime_value(buying, paying, histories=base, frequency=1, **TERMS)
+    with pytest.raises(InvalidValue, match="hold no money: ask the log for them with spend=True"):
+        customer_lifetime_value(buying, paying, histories=base.collapse(), **TERMS)
+    with pytest.raises(InvalidValue, match="units of time differ: 'week' was asked for .* per 'day'"):
+        customer_lifetime_value(buying, paying, histories=dataclasses.replace(base, unit="day"), **TERMS)
+    with pytest.raises(InvalidType, match="histories must have frequency"):
+        customer_lifetime_value(buying, paying, histories=3, **TERMS)
+
+
+def test_a_loss_on_every_purchase_has_its_limits_in_order(fits):
+    buying, paying, asked = fits
+    few = {name: column[:5] for name, column in asked.items()}
+    loss = customer_lifetime_value(buying, paying, **few, **TERMS, margin=-0.5)
+    gain = customer_lifetime_value(buying, paying, **few, **TERMS, margin=0.5)
+    assert loss.intervals.low == pytest.approx(-gain.intervals.high)
+    assert loss.total_interval.high == pytest.approx(-gain.total_interval.low)
+
+
 def test_what_is_refused():
+    with pytest.raises(InvalidValue, match="a value needs histories, or frequency, recency, T and monetary_value"):
+        customer_lifetime_value(WEEKLY, SPEND, **TERMS)
+    with pytest.raises(InvalidValue, match="must be one number a customer"):
+        customer_lifetime_value(WEEKLY, SPEND, **CUSTOMERS, **TERMS, weights=[1, 2])
+
     with pytest.raises(InvalidValue, match="units of time differ: 'month' was asked for .* per 'week'"):
         customer_lifetime_value(WEEKLY, SPEND, **CUSTOMERS, horizon=12, discount=0.01, per="month")
     with pytest.raises(InvalidType, match="purchases must be a PurchaseModel or its Fit, got GammaGamma"):

@@ -28,10 +28,11 @@ PACKAGES = (
     "predictive",
     "prepaid",
     "redemption",
+    "report",
     "revenue",
     "survival",
 )
-MODULES = (*PACKAGES, "errors", "report")
+MODULES = (*PACKAGES, "errors")
 
 NAMES = {
     "cashflow": [
@@ -276,7 +277,7 @@ NAMES = {
         "RedemptionModel",
         "live_book",
     ],
-    "report": ["Report", "build"],
+    "report": ["OrderAnswers", "Report", "build"],
     "revenue": [
         "DefinedRate",
         "Definitions",
@@ -342,6 +343,7 @@ QUESTIONS = {
 # Upper floors first; a room imports only from floors below its own.
 FLOORS = (
     {"__main__"},
+    {"_inputs"},
     {"report", "_demo", "_files"},
     {"plots"},
     {"logs"},
@@ -351,7 +353,7 @@ FLOORS = (
     {"growth", "ltv", "nps", "prepaid", "revenue"},
     {"churn", "cohorts"},
     {"survival"},
-    {"_frames", "_stats", "_periods"},
+    {"_frames", "_results", "_stats", "_periods"},
     {"_checks"},
     {"_typing", "errors"},
 )

@@ -46,7 +46,8 @@ def test_packages_of_one_kind_are_counted_together():
     live = live_book(ledger, step="month", buckets=4)
     assert live.currency == "EUR"
     assert len(live) == 3
-    rows = list(live.to_frame().itertuples(index=False, name=None))
+    told = ["plan", "price", "sessions", "left", "gap", "count", "liability", "cost"]
+    rows = list(live.to_frame()[told].itertuples(index=False, name=None))
     # Half up, three sessions of 100.5 are 302, and 703 are left: a and b came in May, c in June, d not at all.
     assert rows == [
         (0, 900, 9, 9, 2, 1, 900, 70),

@@ -1,14 +1,17 @@
 """Quantiles that are values which were attained."""
 
 import math
+from typing import TypeVar
 
 import numpy as np
 
-from retention_metrics._typing import IntArray
+from retention_metrics._typing import FloatArray, IntArray
 from retention_metrics.cashflow._policy import exact_ratio
 
+Values = TypeVar("Values", IntArray, FloatArray)
 
-def attained(values: IntArray, level: float) -> IntArray:
+
+def attained(values: Values, level: float) -> Values:
     r"""The smallest value of the last axis that at least a share ``level`` of the values does not exceed.
 
     .. math:: q = x_{(\lceil n \cdot \text{level} \rceil)}
@@ -19,7 +22,7 @@ def attained(values: IntArray, level: float) -> IntArray:
         Hyndman & Fan (1996), *The American Statistician* 50, 361-365, definition 1: the inverse of the empirical CDF.
     """
     place = rank(level, values.shape[-1]) - 1
-    found: IntArray = np.partition(values, place, axis=-1)[..., place]
+    found: Values = np.partition(values, place, axis=-1)[..., place]
     return found
 
 

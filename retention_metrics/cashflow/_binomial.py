@@ -42,7 +42,9 @@ class InverseTable:
     def draw(self, row: Counts, rng: np.random.Generator) -> Codes:
         """A deviate of each row; ``row`` is one-dimensional."""
         bits = self._first_bits(row.size, rng)
-        drawn = self._values.take((row << self._bits) | bits)
+        at = row << self._bits
+        at |= bits
+        drawn = self._values.take(at)
         some = np.flatnonzero(drawn == self._undecided)
         if some.size:
             drawn[some] = self._search(row[some].astype(np.int64), bits[some], rng)
@@ -84,6 +86,11 @@ class BinomialTables:
         self.probability = probability
         self._distinct, self._which = np.unique(probability, return_inverse=True)
 
+    @classmethod
+    def of(cls, probability: FloatArray) -> "BinomialTables":
+        """Tables that were made before, or new ones."""
+        return _tables(tuple(probability.tolist()))
+
     def draw(self, counts: Counts, rng: np.random.Generator) -> Counts:
         """How many of each count are drawn."""
         largest = counts.max(axis=tuple(range(1, counts.ndim)), initial=0)
@@ -94,17 +101,19 @@ class BinomialTables:
         large = np.flatnonzero(largest >= _MOST)
         drawn[large] = rng.binomial(counts[large], _column(self.probability[large], counts.ndim))
         if small.size:
-            drawn[small] = BinomialTables(self.probability[small])._look_up(counts[small], rng, largest[small])
+            drawn[small] = BinomialTables.of(self.probability[small])._look_up(counts[small], rng, largest[small])
         return drawn
 
     def _look_up(self, counts: Counts, rng: np.random.Generator, largest: IntArray) -> Counts:
         digits = min(_power_above(int(largest.max())), _DIGITS)
-        row = (counts & (_DIGITS - 1)) + self._first_row(digits, counts.ndim)
+        row = counts & (_DIGITS - 1)
+        row += self._first_row(digits, counts.ndim)
         drawn: Counts = self._table(1, digits).draw(row.ravel(), rng).astype(np.int32).reshape(counts.shape)
         tall = np.flatnonzero(largest >= _DIGITS)
         if tall.size:
             digits = _power_above(int(largest.max()) >> _DIGIT)
-            row = (counts[tall] >> _DIGIT) + self._first_row(digits, counts.ndim)[tall]
+            row = counts[tall] >> _DIGIT
+            row += self._first_row(digits, counts.ndim)[tall]
             drawn[tall] += self._table(_DIGITS, digits).draw(row.ravel(), rng).reshape(row.shape)
         return drawn
 
@@ -114,6 +123,11 @@ class BinomialTables:
 
     def _table(self, unit: int, digits: int) -> InverseTable:
         return _table(tuple(self._distinct.tolist()), unit, digits)
+
+
+@lru_cache(maxsize=256)
+def _tables(probability: tuple[float, ...]) -> BinomialTables:
+    return BinomialTables(np.array(probability))
 
 
 @lru_cache(maxsize=48)

@@ -4,15 +4,16 @@ The cost does not depend on how many customers there are. Exact in distribution:
 the same number of sessions left, have the same chances, and nothing else about them matters.
 """
 
-from collections import deque
 from collections.abc import Iterator
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 
 from retention_metrics._typing import FloatArray, IntArray
 from retention_metrics.cashflow._binomial import BinomialTables
+from retention_metrics.cashflow._partly_paid import tally_of
 from retention_metrics.cashflow._rates import Rates
+from retention_metrics.cashflow._start import NEVER, Start
 from retention_metrics.cashflow._tally import Tally
 from retention_metrics.cashflow._terms import PackageTerms
 
@@ -20,10 +21,13 @@ MOST_TABLES = 64
 """With more gap buckets the tables would be large, and deviates are drawn one by one."""
 Counts = Any
 """Packages: whole numbers of many paths, or expected numbers of one."""
+Kind: TypeAlias = type[np.int32] | type[np.float64]
 
 
 class Chance(Protocol):
     """How many of some packages do something; the first axis of ``counts`` is the gap."""
+
+    kind: Kind
 
     def refunds(self, counts: Counts, period: int) -> Counts:
         """Packages given back."""
@@ -44,7 +48,7 @@ class Moves(NamedTuple):
         delivered: Sessions delivered.
         refunded: Packages given back.
         expired: Packages that expired before the period.
-        live: Packages by gap of the next trial, sessions left and path; one array for each age that is told apart.
+        live: Packages by gap of the next trial, sessions left and path; one array for those that expire together.
     """
 
     delivered: Counts
@@ -54,18 +58,20 @@ class Moves(NamedTuple):
 
 
 class Expectation:
-    """Mean numbers in place of chance."""
+    """Mean numbers in place of chance; every path has probabilities of its own, along a last axis of the rates."""
+
+    kind: Kind = np.float64
 
     def __init__(self, rates: Rates) -> None:
         self._rates = rates
 
     def refunds(self, counts: Counts, period: int) -> Counts:
         """The mean of packages given back."""
-        return counts * self._rates.refund[period][:, None, None]
+        return counts * self._rates.refund[period][:, None, :]
 
     def visits(self, counts: Counts, period: int) -> Counts:
         """The mean of packages visited."""
-        return counts * self._rates.hazard[period][:, None, None]
+        return counts * self._rates.hazard[period][:, None, :]
 
     def part(self, counts: Counts, share: float) -> Counts:
         """The mean of a share."""
@@ -74,6 +80,8 @@ class Expectation:
 
 class Dice:
     """Binomial deviates: from tables in usual periods, one by one where chances differ from path to path."""
+
+    kind: Kind = np.int32
 
     def __init__(self, rates: Rates, factor: FloatArray | None, rng: np.random.Generator) -> None:
         self._rates, self._factor, self._rng = rates, factor, rng
@@ -109,8 +117,8 @@ class Dice:
         return drawn
 
     def _binomial(self, counts: Counts, chance: FloatArray, *, usual: bool) -> Counts:
-        if usual and chance.size <= MOST_TABLES:
-            return BinomialTables(chance).draw(counts, self._rng)
+        if usual and self._rates.shared and chance.size <= MOST_TABLES:
+            return BinomialTables.of(chance).draw(counts, self._rng)
         return self._rng.binomial(counts, chance[:, None, None]).astype(counts.dtype)
 
 
@@ -121,28 +129,46 @@ class _Block:
         self.counts, self.lowest = counts, lowest
 
 
-def march(start: Counts, sales: Counts, rates: Rates, life: int | None, chance: Chance) -> Iterator[Moves]:
+class _Blocks(dict[int, _Block]):
+    """Live packages by the period at the beginning of which they have expired."""
+
+    def __init__(self, shape: tuple[int, ...], kind: Kind) -> None:
+        super().__init__()
+        self._shape, self._kind = shape, kind
+
+    def __missing__(self, expires: int) -> _Block:
+        self[expires] = _Block(np.zeros(self._shape, self._kind), self._shape[1] - 1)
+        return self[expires]
+
+    def enter(self, counts: IntArray, expires: int) -> None:
+        """Let packages in, counted by gap and sessions left."""
+        if counts.any():
+            block = self[expires]
+            block.counts += counts[:, :, None].astype(self._kind)
+            block.lowest = min(block.lowest, int(np.flatnonzero(counts.any(axis=0))[0]))
+
+
+def march(start: Start, sales: Counts, rates: Rates, life: int | None, chance: Chance) -> Iterator[Moves]:
     """The moves of each period.
 
     Args:
-        start: Packages live before the first period, by gap, sessions left and path; overwritten.
+        start: Packages live before the first period.
         sales: Packages sold by period and path, with as many sessions as ``start`` has columns.
         rates: The chances.
         life: Periods after which what is sold expires.
         chance: What is drawn.
     """
-    largest, visit = start.shape[1], rates.largest_visit
-    held = np.flatnonzero(start.any(axis=(0, 2)))
-    blocks = deque([_Block(start, int(held.min(initial=largest - 1)))])
+    sessions, visit = start.counts.shape[2], rates.largest_visit
+    blocks = _Blocks((rates.buckets, sessions, sales.shape[1]), chance.kind)
     for period in range(rates.periods):
-        delivered, refunded, expired = (np.zeros(start.shape[1:], start.dtype) for _ in range(3))
-        if life is not None:
-            if period:
-                blocks.append(_Block(np.zeros_like(start), largest - 1))
-            if len(blocks) > life:
-                expired += blocks.popleft().counts.sum(axis=0)
-        blocks[-1].counts[0, -1] += sales[period]
-        for block in blocks:
+        delivered, refunded, expired = (np.zeros((sessions, sales.shape[1]), chance.kind) for _ in range(3))
+        for lot in np.flatnonzero(start.enters == period).tolist():
+            blocks.enter(start.counts[lot], int(start.expires[lot]))
+        if period in blocks:
+            expired += blocks.pop(period).counts.sum(axis=0, dtype=chance.kind)
+        if sales[period].any():
+            blocks[NEVER if life is None else period + life].counts[0, -1] += sales[period].astype(chance.kind)
+        for block in blocks.values():
             low = block.lowest
             live = block.counts[:, low:]
             if rates.refund[period].any():
@@ -158,7 +184,7 @@ def march(start: Counts, sales: Counts, rates: Rates, life: int | None, chance: 
                 live[0] = 0
             block.lowest = max(low - visit, 0)
             _use(visitors, block.counts[0], delivered, low, rates, chance)
-        yield Moves(delivered, refunded, expired, [block.counts for block in blocks])
+        yield Moves(delivered, refunded, expired, [block.counts for block in blocks.values()])
 
 
 def _use(visitors: Counts, arrive: Counts, delivered: Counts, low: int, rates: Rates, chance: Chance) -> None:
@@ -182,7 +208,7 @@ def _use(visitors: Counts, arrive: Counts, delivered: Counts, low: int, rates: R
 
 def run_cohorts(
     terms: PackageTerms,
-    start: IntArray,
+    start: Start,
     sales: IntArray,
     rates: Rates,
     factor: FloatArray | None,
@@ -192,23 +218,29 @@ def run_cohorts(
 
     Args:
         terms: The money.
-        start: Packages live before the first period, by gap and sessions left.
+        start: Packages live before the first period.
         sales: Packages sold by period and path.
         rates: The chances.
         factor: What the hazard is multiplied by, by period and path.
         rng: Where chance comes from.
     """
-    state = np.array(np.broadcast_to(start[:, :, None], (*start.shape, sales.shape[1])), np.int32)
-    tally = Tally(terms, start, sales)
-    book(tally, march(state, sales, rates, terms.life, Dice(rates, factor, rng)))
+    tally = tally_of(terms, start, sales)
+    book(tally, march(start, sales, rates, terms.life, Dice(rates, factor, rng)))
     return tally
 
 
-def expect_cohorts(terms: PackageTerms, start: IntArray, sales: FloatArray, rates: Rates) -> Tally:
-    """What is expected of one kind of package, as one path of means; exact."""
-    state = start[:, :, None].astype(np.float64)
-    tally = Tally(terms, start, sales[:, None])
-    book(tally, march(state, sales[:, None], rates, terms.life, Expectation(rates)))
+def expect_cohorts(terms: PackageTerms, start: Start, sales: FloatArray, rates: Rates) -> Tally:
+    """What is expected of one kind of package, exact: a path of means for each set of probabilities.
+
+    Args:
+        terms: The money.
+        start: Packages live before the first period.
+        sales: Mean packages sold by period.
+        rates: The chances, of shape (periods, buckets, sets).
+    """
+    by_set = np.repeat(sales[:, None], rates.hazard.shape[2], axis=1)
+    tally = tally_of(terms, start, by_set)
+    book(tally, march(start, by_set, rates, terms.life, Expectation(rates)))
     return tally
 
 

@@ -1,15 +1,15 @@
 """The forecast of a cash gap: how likely, when, how deep, how long, and what would prevent it."""
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
 from retention_metrics._checks import fraction, freeze, single
 from retention_metrics._frames import Backend, columns_to_frame
+from retention_metrics._results import Result, text_table
 from retention_metrics._stats import Rate
 from retention_metrics._typing import FloatArray, IntArray
 from retention_metrics.cashflow._attained import attained, rank
@@ -20,16 +20,17 @@ from retention_metrics.cashflow._policy_table import PolicyTable, table_of
 from retention_metrics.cashflow._reserve import required_reserve_ratio
 from retention_metrics.cashflow._run import PathScalars, net_flow, run_policy, run_scalars
 from retention_metrics.errors import InvalidValue, UndefinedMetric
-from retention_metrics.prepaid._text import text_table
 
-SERIES = (*AMOUNTS, "low", "draws", "injections", "cash", "free_cash")
+SERIES = (*AMOUNTS, "low", "draws", "injections", "cash", "free_cash", "custody_shortfall")
 _MILLION, _STEP = 1_000_000, 100
 _LEVELS = (0.5, 0.95, 0.99)
 _MOST_ROWS = 12
+T = TypeVar("T")
+Series: TypeAlias = IntArray | FloatArray
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class FirstGap:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class FirstGap(Result):
     """When the cash runs out for the first time; one element a period, counted from 0.
 
     Attributes:
@@ -66,9 +67,12 @@ class FirstGap:
         return columns_to_frame(columns | {"by_then": self.by_then}, backend)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Bands:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Bands(Result):
     """Between which amounts a share of the paths lies, for every series and period; whole minor units.
+
+    The series are the movements and debts of :class:`Flows`, those of :class:`CashRun`, ``fixed_costs``, which are the
+    same on all paths, and ``coverage``, a ratio, NaN where nothing that costs is outstanding on the path of that rank.
 
     Attributes:
         low: Lower limits by name of the series.
@@ -78,15 +82,15 @@ class Bands:
         paths: Number of paths that the quantiles were taken from: all of them, or as many as fit in memory.
     """
 
-    low: Mapping[str, IntArray]
-    median: Mapping[str, IntArray]
-    high: Mapping[str, IntArray]
+    low: Mapping[str, Series]
+    median: Mapping[str, Series]
+    high: Mapping[str, Series]
     level: float
     paths: int
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything as plain values."""
-        limits = {name: {k: v.tolist() for k, v in getattr(self, name).items()} for name in ("low", "median", "high")}
+        """Everything as plain values; a coverage of nothing is ``None``."""
+        limits = {name: {k: _plain(v) for k, v in getattr(self, name).items()} for name in ("low", "median", "high")}
         return {"level": self.level, "paths": self.paths} | limits
 
     def to_frame(self, backend: Backend = "pandas") -> Any:
@@ -98,16 +102,19 @@ class Bands:
         return columns_to_frame({"period": list(range(len(next(iter(columns.values())))))} | columns, backend)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class CashGapForecast:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class CashGapForecast(Result):
     """What simulated paths say about the cash of a firm. Make it with :func:`simulate`.
 
     Money is in whole minor units; quantiles are amounts that some path attains. Periods count from 0. How far the
-    number of paths leaves the answer open is in the interval of :meth:`gap_probability`; how far the hazards do is not.
+    number of paths leaves the answer open is in the interval of :meth:`gap_probability`. How far the hazards do is in
+    all figures when they were drawn, and otherwise in none.
 
     Attributes:
         policy: What the firm does with the cash.
-        engine: ``"cohort"`` or ``"renewal"``.
+        engine: ``"cohort"`` or ``"renewal"``, for the packages that are sold; with ``"auto"`` live packages of other
+            kinds may have the other one.
+        hazard_sets: How many sets of drawn hazards the paths were shared out among; 0 when all have those of the model.
         scalars: Lowest cash, first gap, duration, closing cash and draws of every path.
         expected: Exact means of the flows by period, with ``sold``, ``delivered``, ``refunded``, ``expired`` and
             ``outstanding`` sessions, for customers who are independent of each other.
@@ -117,6 +124,7 @@ class CashGapForecast:
 
     policy: FirmPolicy
     engine: str
+    hazard_sets: int
     scalars: PathScalars
     expected: Mapping[str, FloatArray]
     without_common_shock: "CashGapForecast | None"
@@ -141,7 +149,8 @@ class CashGapForecast:
         .. math:: \hat P(\text{gap}) = \#\{\text{paths with } \min_t \text{low}_t < 0\} / n
 
         Its ``interval(level)`` says how far the number of paths leaves it open: none of 10,000 paths still allows a
-        probability of some hundredths of a percent.
+        probability of some hundredths of a percent. With drawn hazards it is the share over all of them, and the
+        interval takes paths as independent: with few sets it is too short. See :meth:`gap_by_set`.
 
         Returns:
             A :class:`~retention_metrics.Rate` with ``value`` and ``interval(level)``.
@@ -150,6 +159,32 @@ class CashGapForecast:
             Wilson (1927), *JASA* 22, 209-212.
         """
         return Rate(definition="paths with a gap / paths", numerator=self.scalars.gaps, denominator=self.paths)
+
+    def gap_by_set(self) -> FloatArray:
+        """Share of the paths with a gap under each set of drawn hazards: how far the hazards leave it open.
+
+        Each is taken from the paths of its set alone, and moves with their number too.
+
+        Returns:
+            One share for each set, in the order of ``draws``.
+
+        Raises:
+            UndefinedMetric: No hazards were drawn.
+
+        References:
+            Gelman et al. (2013), *Bayesian Data Analysis*, 3rd ed., section 1.9, on simulating from a posterior.
+        """
+        if not self.hazard_sets:
+            raise UndefinedMetric("gap_by_set", "all paths have the hazards of the model; pass draws to simulate")
+        sizes = self._case.set_sizes()
+        opens = np.cumsum(sizes) - sizes
+        shares: FloatArray = np.add.reduceat((self.scalars.lowest < 0).astype(np.float64), opens) / sizes
+        return shares
+
+    @property
+    def uncollected(self) -> int:
+        """What is still to be paid for live packages, and was not counted on, since nobody said when it will come."""
+        return self._case.uncollected
 
     def first_gap(self) -> FirstGap:
         """When the cash runs out for the first time.
@@ -205,8 +240,8 @@ class CashGapForecast:
             McNeil, Frey & Embrechts (2015), *Quantitative Risk Management*, 2nd ed., section 2.3.
         """
         share = _share(level)
-        deepest = [np.cumsum(net_flow(flows, self.policy), axis=0).min(axis=0) for flows in self._each()]
-        return int(attained(np.maximum(-np.concatenate(deepest), 0), share))
+        deepest = self._each(lambda flows: np.cumsum(net_flow(flows, self.policy), axis=0).min(axis=0))
+        return int(attained(np.maximum(-np.concatenate(list(deepest)), 0), share))
 
     def required_reserve_ratio(self, level: float = 0.95) -> float:
         """The smallest reserve ratio without a gap on a share of the paths; found to a millionth.
@@ -276,11 +311,8 @@ class CashGapForecast:
             Glasserman (2003), *Monte Carlo Methods in Financial Engineering*, chapter 7, on common random numbers.
         """
         policies = [replace(self.policy, reserve_ratio=ratio) for ratio in ratios]
-        found: list[list[PathScalars]] = [[] for _ in policies]
-        for flows in self._each():
-            for runs, policy in zip(found, policies, strict=True):
-                runs.append(run_scalars(flows, policy))
-        return [PathScalars.joined(runs) for runs in found]
+        runs = self._each(lambda flows: [run_scalars(flows, policy) for policy in policies])
+        return [PathScalars.joined(parts) for parts in zip(*runs, strict=True)]
 
     def bands(self, level: float = 0.9) -> Bands:
         """Between which amounts a share of the paths lies, for every flow, what is owed, and the cash.
@@ -289,19 +321,23 @@ class CashGapForecast:
             level: Share of the paths between the limits, above 0 and below 1, half of the others on each side.
 
         Returns:
-            :class:`Bands`; exact for all paths if they fit in memory, otherwise of the first ones.
+            :class:`Bands`; exact for all paths if they fit in memory, otherwise of as many as do.
 
         References:
             Hyndman & Fan (1996), *The American Statistician* 50, 361-365, definition 1.
         """
         share = single(fraction(open_low=True, open_high=True, level=level), "level")
         run = run_policy(self._sample, self.policy)
-        limits: list[dict[str, IntArray]] = [{}, {}, {}]
-        for name in SERIES:
-            values = getattr(self._sample if name in AMOUNTS else run, name)
-            for found, tail in zip(limits, ((1 - share) / 2, 0.5, (1 + share) / 2), strict=True):
-                found[name] = attained(values, tail)
-                found[name].flags.writeable = False
+        fixed, nothing = self.policy.fixed_by_period(self.periods), np.copysign(np.inf, run.cash)
+        coverage = np.where(np.isnan(run.coverage), nothing, run.coverage)
+        limits: list[dict[str, Series]] = [{}, {}, {}]
+        for found, tail in zip(limits, ((1 - share) / 2, 0.5, (1 + share) / 2), strict=True):
+            for name in SERIES:
+                found[name] = attained(getattr(self._sample if name in AMOUNTS else run, name), tail)
+            middle = attained(coverage, tail)
+            found |= {"fixed_costs": fixed, "coverage": np.where(np.isinf(middle), np.nan, middle)}
+            for values in found.values():
+                values.flags.writeable = False
         low, median, high = (MappingProxyType(each) for each in limits)
         return Bands(low, median, high, share, self._sample.paths)
 
@@ -313,6 +349,8 @@ class CashGapForecast:
             "engine": self.engine,
             "periods": self.periods,
             "paths": self.paths,
+            "hazard_sets": self.hazard_sets,
+            "uncollected": self.uncollected,
             "policy": self.policy.to_dict(),
             "gap_probability": rate.value,
             "gap_interval": rate.interval().model_dump(),
@@ -324,10 +362,6 @@ class CashGapForecast:
             "bands": self.bands().to_dict(),
             "without_common_shock": None if alone is None else alone.to_dict(),
         }
-
-    def to_json(self) -> str:
-        """The summary as JSON."""
-        return json.dumps(self.to_dict())
 
     def to_frame(self, backend: Backend = "pandas") -> Any:
         """One row a period: exact means and bands of 90 %, as a ``"pandas"``, ``"polars"`` or ``"pyarrow"`` frame."""
@@ -344,6 +378,9 @@ class CashGapForecast:
         lines.append(f"P(gap)            {_probability(self)}")
         if self.without_common_shock is not None:
             lines.append(f"  if independent  {_probability(self.without_common_shock)}")
+        if self.hazard_sets:
+            shares = np.sort(self.gap_by_set())
+            lines.append(f"  hazards         drawn {self.hazard_sets:,} times: {shares[0]:.2%} to {shares[-1]:.2%}")
         median = self.first_gap().quantile(0.5)
         lines.append(
             f"first gap         {'not on half of the paths' if median is None else f'period {median} (median)'}"
@@ -351,6 +388,8 @@ class CashGapForecast:
         for name, unit in (("depth", ""), ("duration", " periods")):
             found = ", ".join(f"{level:.0%}: {getattr(self, name)(level):,}{unit}" for level in _LEVELS)
             lines.append(f"{name:<18}{found}")
+        if self.uncollected:
+            lines.append(f"not counted on    {self.uncollected:,} that is still to be paid, at no known time")
         bands = self.bands()
         shown = np.unique(np.linspace(0, self.periods - 1, min(self.periods, _MOST_ROWS)).round().astype(int))
         columns: dict[str, list[int]] = {"period": shown.tolist()}
@@ -361,11 +400,11 @@ class CashGapForecast:
         columns["delivery"] = self.expected["delivery_cost"][shown].round().astype(int).tolist()
         return "\n".join(lines) + "\n\n" + text_table(columns)
 
-    def _each(self) -> Iterator[Flows]:
-        """The flows of all paths: those that were kept, or portion by portion once more."""
+    def _each(self, of: Callable[[Flows], T]) -> Iterator[T]:
+        """What is made of the flows of all paths: those that were kept, or portion by portion once more."""
         if self._sample.paths == self.paths:
-            return iter([self._sample])
-        return self._case.each(self._threads)
+            return iter([of(self._sample)])
+        return self._case.each(self._threads, lambda _, flows: of(flows))
 
 
 def first_gap_of(scalars: PathScalars, periods: int) -> FirstGap:
@@ -374,6 +413,10 @@ def first_gap_of(scalars: PathScalars, periods: int) -> FirstGap:
     counts = np.bincount(first[first >= 0], minlength=periods)
     by_then = np.cumsum(counts)
     return FirstGap(counts / first.size, by_then / first.size, 1 - int(by_then[-1]) / first.size)
+
+
+def _plain(values: Series) -> list[Any]:
+    return [None if each != each else each for each in values.tolist()]
 
 
 def _share(level: float) -> float:

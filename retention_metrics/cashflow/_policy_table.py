@@ -8,6 +8,7 @@ import numpy as np
 
 from retention_metrics._checks import fraction, freeze, single
 from retention_metrics._frames import Backend, columns_to_frame
+from retention_metrics._results import Result, text_table
 from retention_metrics._stats import wilson
 from retention_metrics._typing import FloatArray, IntArray
 from retention_metrics.cashflow._attained import attained
@@ -15,11 +16,10 @@ from retention_metrics.cashflow._flows import Flows
 from retention_metrics.cashflow._policy import FirmPolicy
 from retention_metrics.cashflow._run import PathScalars, refuse_others, run_scalars
 from retention_metrics.errors import InvalidValue
-from retention_metrics.prepaid._text import text_table
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class PolicyTable:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class PolicyTable(Result):
     """What each reserve ratio does on the same paths; one element a ratio, money in whole minor units.
 
     Quantiles are the smallest attained amounts that the share of paths in their names does not exceed.

@@ -6,21 +6,26 @@ candidates come with the largest chance there is, and each is kept in proportion
 
 from collections.abc import Iterator
 from functools import cached_property, lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from retention_metrics._typing import BoolArray, FloatArray, IntArray
 from retention_metrics.cashflow._binomial import InverseTable
+from retention_metrics.cashflow._partly_paid import tally_of
 from retention_metrics.cashflow._rates import Rates
+from retention_metrics.cashflow._start import NEVER, Start
 from retention_metrics.cashflow._tally import Tally
 from retention_metrics.cashflow._terms import PackageTerms
 
 _BITS, _FEWER_BITS, _FEW = 16, 12, 16
 """Bits of a deviate that are looked up, and for more than a few gap buckets, whose tables would be large."""
-_BATCH = 40_000
-"""Packages that are followed together: few enough to stay in the cache."""
+_BATCH = 200_000
+"""Packages that are followed together: few enough to stay in the cache, and enough for threads to run side by side."""
 _NONE = np.empty(0, np.int64)
+Moments: TypeAlias = NDArray[np.int32]
+"""Periods, in the low bits, and paths above them."""
 
 
 class Packages(NamedTuple):
@@ -32,23 +37,23 @@ class Packages(NamedTuple):
         until: Period in which each has expired, and the path above it; ``None`` for never.
     """
 
-    at: IntArray
+    at: Moments
     gap: IntArray | None
-    until: IntArray | None
+    until: Moments | None
 
 
 def run_renewals(
     terms: PackageTerms,
-    start: IntArray,
+    start: Start,
     sales: IntArray,
     rates: Rates,
     factor: FloatArray | None,
     rng: np.random.Generator,
 ) -> Tally:
     """What comes of one kind of package; the arguments are those of :func:`run_cohorts`."""
-    tally = Tally(terms, start, sales, order="F")
+    tally = tally_of(terms, start, sales, order="F")
     paths = sales.shape[1]
-    width = max(1, _BATCH // max(int(start.sum()) + int(sales.sum()) // paths, 1))
+    width = max(1, _BATCH // max(start.packages + int(sales.sum()) // paths, 1))
     thinned = factor is not None or not rates.usual.all()
     waits = Candidates(rates, factor) if thinned else _outcomes(rates)
     for first in range(0, paths, width):
@@ -67,9 +72,9 @@ class Settled(NamedTuple):
         given_back: When these are.
     """
 
-    visited: IntArray
+    visited: Moments
     which: IntArray
-    given_back: IntArray
+    given_back: Moments
 
 
 class Outcomes:
@@ -125,7 +130,7 @@ class Candidates:
         rates, last = self._rates, self._rates.buckets - 1
         shift = path_shift(rates.periods)
         visited = packages.at + rates.periods
-        which, given_back = [_NONE], [_NONE]
+        which, given_back = [_NONE], [packages.at[:0]]
         waiting, at = np.arange(visited.size), packages.at
         gap = np.zeros(visited.size, np.int32) if packages.gap is None else packages.gap.astype(np.int32)
         while waiting.size:
@@ -167,17 +172,20 @@ class _Batch:
         self.stride = 1 << self.shift
         self.waiting: list[list[Packages]] = [[] for _ in range(tally.terms.sessions + 1)]
 
-    def run(self, start: IntArray, sales: IntArray) -> None:
+    def run(self, start: Start, sales: IntArray) -> None:
         """Follow every package to its end or that of the last period."""
-        path = np.arange(self.paths) * self.stride
-        for left in range(1, self.tally.terms.sessions + 1):
-            live = start[:, left - 1]
-            if live.any():
-                gap = np.tile(np.repeat(np.arange(live.size), live), self.paths)
-                self.waiting[left].append(Packages(np.repeat(path, int(live.sum())), gap, None))
-        at = np.repeat((path[:, None] + np.arange(self.rates.periods)).ravel(), sales.T.ravel())
+        path, periods = np.arange(self.paths, dtype=np.int32) * self.stride, self.rates.periods
+        for counts, enters, expires in zip(start.counts, start.enters.tolist(), start.expires.tolist(), strict=True):
+            for left in range(1, self.tally.terms.sessions + 1):
+                live = counts[:, left - 1]
+                if live.any():
+                    gap = np.tile(np.repeat(np.arange(live.size), live), self.paths)
+                    of = np.repeat(path, int(live.sum()))
+                    until = None if expires == NEVER else of + min(expires, periods)
+                    self.waiting[left].append(Packages(of + min(enters, periods), gap, until))
+        at = np.repeat((path[:, None] + np.arange(periods, dtype=np.int32)).ravel(), sales.T.ravel())
         life = self.tally.terms.life
-        self.waiting[-1].append(Packages(at, None, None if life is None else at + min(life, self.rates.periods)))
+        self.waiting[-1].append(Packages(at, None, None if life is None else at + min(life, periods)))
         for left in range(self.tally.terms.sessions, 0, -1):
             for packages in self.waiting[left]:
                 self._settle(packages, left)
@@ -208,12 +216,12 @@ class _Batch:
                 expires = until if some is None or until is None else until[some]
                 self.waiting[left - size].append(Packages(used + 1, None, expires))
 
-    def _in_time(self, at: IntArray) -> BoolArray:
+    def _in_time(self, at: Moments) -> BoolArray:
         """Whether something happens before the end."""
         early: BoolArray = at & (self.stride - 1) < self.rates.periods
         return early
 
-    def _place(self, at: IntArray) -> tuple[IntArray, IntArray]:
+    def _place(self, at: Moments) -> tuple[Any, Any]:
         """Periods and paths of some events."""
         return at & (self.stride - 1), self.first_path + (at >> self.shift)
 
@@ -228,7 +236,7 @@ class _Batch:
         for each in range(1, min(left, burst.size) + 1):
             yield each, np.flatnonzero(size == each)
 
-    def _counted(self, at: IntArray) -> IntArray:
+    def _counted(self, at: Moments) -> IntArray:
         """Events by period and path, below one axis for the sessions left."""
         counts = np.bincount(at, minlength=self.paths * self.stride).reshape(self.paths, self.stride)
         return counts[None, :, : self.rates.periods].swapaxes(1, 2)

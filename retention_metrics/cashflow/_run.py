@@ -8,20 +8,20 @@ import numpy as np
 
 from retention_metrics._checks import freeze
 from retention_metrics._frames import Backend, columns_to_frame
+from retention_metrics._results import Result, text_table
 from retention_metrics._typing import BoolArray, FloatArray, IntArray
 from retention_metrics.cashflow._attained import attained
 from retention_metrics.cashflow._flows import AMOUNTS, Flows
 from retention_metrics.cashflow._policy import FirmPolicy, exact_ratio, part_rounded_down, part_rounded_up
 from retention_metrics.errors import InvalidType, InvalidValue
-from retention_metrics.prepaid._text import text_table
 
 NO_GAP = -1
 _SERIES = ("low", "low_conservative", "injections", "draws", "cash")
 _AGAINST_DEBT = ("free_cash", "custody_shortfall")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class CashRun:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class CashRun(Result):
     r"""Cash under a policy: one element a period, or periods x paths as in the flows; all money in whole minor units.
 
     .. math:: \text{cash}_t = \text{cash}_{t-1} + \text{collections} - \text{commission} - \text{delivery paid}

@@ -7,21 +7,22 @@ from typing import Any, Literal
 
 import numpy as np
 
-from retention_metrics._checks import choice, generator, whole
+from retention_metrics._checks import choice, fraction, generator, whole
 from retention_metrics._periods import PERIODS
 from retention_metrics._typing import FloatArray, IntArray, Period
-from retention_metrics.cashflow._case import Case, Progress, fastest, kinds_of
+from retention_metrics.cashflow._case import Case, Engine, Progress, fastest, kinds_of
 from retention_metrics.cashflow._flows import AMOUNTS, Flows
 from retention_metrics.cashflow._forecast import CashGapForecast
 from retention_metrics.cashflow._policy import FirmPolicy
-from retention_metrics.cashflow._rates import rates_of
+from retention_metrics.cashflow._rates import rates_of_sets
 from retention_metrics.cashflow._run import PathScalars, run_scalars
 from retention_metrics.cashflow._sales import SalesPath, sales_table, whole_packages
 from retention_metrics.cashflow._shocks import CommonShock, Event
 from retention_metrics.cashflow._tally import Tally
 from retention_metrics.errors import InvalidType, InvalidValue
 from retention_metrics.prepaid import Ledger, PackagePlan
-from retention_metrics.redemption import LiveBook, RedemptionModel
+from retention_metrics.redemption import LiveBook, ParameterDraws, RedemptionModel
+from retention_metrics.redemption._live import some_names
 
 _MOST_PERIODS = 10_000
 _MOST_PATHS = 10_000_000
@@ -41,6 +42,7 @@ def simulate(
     rng: np.random.Generator | int,
     paths: int = 10_000,
     step: Period = "month",
+    draws: ParameterDraws | None = None,
     common: CommonShock | None = None,
     events: Sequence[Event] = (),
     engine: Literal["auto", "cohort", "renewal"] = "auto",
@@ -60,9 +62,14 @@ def simulate(
     that hardly depends on the number of periods; ``"auto"`` takes the one that is expected to be faster. With the same
     seed, every number is the same for any number of ``threads`` and any ``max_bytes``.
 
+    The first period is the one that holds the day after the last one of the ledger. Its live packages follow the rules
+    of their own plans, expire on their own days (at the beginning of the first period in which they are not usable to
+    the end), and rest while they are frozen. Of what is still to be paid only that counts whose day is known:
+    ``start=live_book(ledger, buckets=model.buckets, due=...)``. Who gives a package back, or lets it expire, pays no
+    more for it.
+
     Args:
-        start: The ledger, or its live book: what is owed before the first period, on packages that follow the rules of
-            their own plans; ``None`` for an empty one.
+        start: The ledger, or its live book: what is owed before the first period; ``None`` for an empty one.
         model: When customers come back, such as ``RedemptionModel.fit(ledger)`` says.
         sales: Packages to be sold: a :class:`SalesPath`, or whole numbers by period, or by period and path.
         plan: What is sold; its ``cost_per_session`` must be given, 0 if delivery costs nothing.
@@ -72,10 +79,13 @@ def simulate(
         paths: Number of paths, from 1 to 10,000,000.
         step: What a period of the model is; it matters for the live packages of a ledger and for validity, which is
             rounded up to whole periods.
+        draws: Hazards as they might be in truth, such as ``fit.draws(200, rng)``: the paths are shared out among them
+            evenly, in order, so that all figures include how uncertain the hazards are. By default all paths have those
+            of the model.
         common: A mood that all customers of a path share. The forecast with independent customers is made besides.
         events: Waves of returns and runs on refunds; see :class:`MassReturn` and :class:`RefundRun`.
         engine: ``"auto"``, ``"cohort"`` or ``"renewal"``.
-        threads: Number of threads, >= 1.
+        threads: Number of threads, >= 1; no more are started than fit in ``max_bytes``.
         progress: Called with the paths that are done and all paths, from time to time.
         max_bytes: How much memory the flows of kept paths may take, about. All quantiles of single paths are exact; the
             bands of the series are taken from as many paths as fit.
@@ -86,8 +96,8 @@ def simulate(
 
     Raises:
         InvalidValue: A number is out of range; sales that are negative or not whole; a start in another currency, or
-            with packages that expire or are not paid in full, or a ledger with memberships for a term; a plan, sold or
-            live, without a cost; refunds on a plan without them; what does not fit in memory.
+            with what a forecast does not follow, all of it by name; a plan without a cost; refunds on a plan without
+            them; more draws than paths; what does not fit in memory.
         InvalidType: An argument is of the wrong kind.
 
     Examples:
@@ -126,19 +136,21 @@ def simulate(
     if number > _MOST_PATHS:
         raise InvalidValue(f"paths must be at most {_MOST_PATHS:,}, got {number:,}; 10,000 tell P(gap) to within 1 %")
     policy.fixed_by_period(length)
-    rates = rates_of(model, events, length)
-    kinds = kinds_of(start, plan, buckets=model.buckets, kept=rates.buckets, step=step)
+    rates = rates_of_sets(_models(model, draws, number), events, length, paths=number)
+    kinds, uncollected = kinds_of(start, plan, buckets=model.buckets, kept=rates[0].buckets, step=step)
     entropy = tuple(generator(rng).integers(0, 2**32, 4).tolist())
-    case = Case(kinds, rates, _sales(sales, length, number), common, length, number, "cohort", entropy)
+    engines: tuple[Engine, ...] = ("cohort" if engine == "auto" else engine,) * len(kinds)
+    case = Case(kinds, rates, _sales(sales, length, number), common, length, number, engines, entropy, uncollected)
     stuck = case.without_refunds
-    if stuck is not None and rates.refund.any():
+    if stuck is not None and any(each.refund.any() for each in rates):
+        live = f" (live: {some_names(stuck.names)})" if stuck.names else ""
         raise InvalidValue(
-            f"plan {stuck.id!r} has refund kind 'none', yet packages are given back by model.refund or a RefundRun; "
-            "pass a model without refunds, or the plan with them"
+            f"plan {stuck.terms.plan.id!r} has refund kind 'none', yet packages are given back by model.refund or a "
+            f"RefundRun; pass a model without refunds, or the plan with them{live}"
         )
     size = 8 * len(AMOUNTS) * length
     budget = whole(1, max_bytes=max_bytes) // (2 if common is not None else 1) // 2
-    portion = 8 * _ARRAYS * length * min(case.portion, number) * min(crew, case.portions)
+    portion = 8 * _ARRAYS * length * case.portion
     if portion > max_bytes:
         raise InvalidValue(f"max_bytes must be at least {portion:,} for a portion of the paths, got {max_bytes:,}")
     if keep_paths and size * number > budget:
@@ -146,19 +158,26 @@ def simulate(
             f"{number:,} paths of {length} periods do not fit in max_bytes = {max_bytes:,}; keep_paths needs "
             f"{size * number * (4 if common is not None else 2):,}"
         )
+    crew = min(crew, max_bytes // portion)
     tallies = case.expected()
-    means = _means(tallies)
+    sets = 0 if draws is None else len(rates)
+    weights = case.set_sizes() / number
+    means = _means(tallies, weights)
     if engine == "auto":
-        packages = float(case.mean_sales().sum()) + sum(int(kind.start.sum()) for kind in kinds)
-        engine = fastest(case, packages, float(means["delivered"].sum()))
-    case = replace(case, engine=engine)
-    kept = min(number, max(budget // size, min(case.portion, number)))
+        sold = [float(case.mean_sales().sum())] + [0.0] * (len(kinds) - 1)
+        sessions = [float(each.delivered.sum(axis=0) @ weights) for each in tallies]
+        taken = zip(kinds, sold, sessions, strict=True)
+        case = replace(
+            case,
+            engines=tuple(fastest(case, kind, more + kind.start.packages, used) for kind, more, used in taken),
+        )
+    kept = min(number, max(budget // size, case.portion))
     total = number if common is None else 2 * number
 
     def forecast(of: Case, done: int, alone: CashGapForecast | None) -> CashGapForecast:
         scalars, sample = _run(of, policy, kept, crew, progress, done=done, total=total)
         flows = sample if keep_paths else None
-        return CashGapForecast(policy, of.engine, scalars, means, alone, flows, of, sample, crew)
+        return CashGapForecast(policy, of.engines[0], sets, scalars, means, alone, flows, of, sample, crew)
 
     if common is None:
         return forecast(case, 0, None)
@@ -177,29 +196,50 @@ def _sales(sales: Any, periods: int, paths: int) -> SalesPath | IntArray:
     return table
 
 
+def _models(model: RedemptionModel, draws: ParameterDraws | None, paths: int) -> list[RedemptionModel]:
+    """The model, or one for each set of drawn hazards."""
+    if draws is None:
+        return [model]
+    if not isinstance(draws, ParameterDraws):
+        raise InvalidType(f"draws must be ParameterDraws or None, got {type(draws).__name__}; pass fit.draws(200, rng)")
+    hazard, refund = (np.asarray(fraction(**{f"draws.{name}": getattr(draws, name)})) for name in draws._fields)
+    if hazard.ndim != 2 or hazard.shape != refund.shape or len(hazard) != model.buckets:
+        raise InvalidValue(
+            f"draws must have two arrays of shape ({model.buckets}, sets), a row for each gap bucket of model, got "
+            f"{hazard.shape} and {refund.shape}"
+        )
+    if hazard.shape[1] > paths:
+        raise InvalidValue(f"draws has {hazard.shape[1]:,} sets for {paths:,} paths; draw as many as paths, or fewer")
+    return [RedemptionModel(comes, back, model.burst) for comes, back in zip(hazard.T, refund.T, strict=True)]
+
+
 def _run(
     case: Case, policy: FirmPolicy, kept: int, threads: int, progress: Progress | None, *, done: int, total: int
 ) -> tuple[PathScalars, Flows]:
-    """The scalars of all paths, and the flows of the first ones."""
+    """The scalars of all paths, and the flows of some of them, taken from all portions alike."""
     runs: list[PathScalars] = []
     sample: dict[str, Any] = {name: np.empty((case.periods, kept), np.int64) for name in AMOUNTS}
-    filled = 0
-    for flows in case.each(threads):
-        runs.append(run_scalars(flows, policy))
-        fits = min(kept - filled, flows.paths)
+
+    def scalars(first: int, flows: Flows) -> PathScalars:
+        opens, closes = (kept * seen // case.paths for seen in (first, first + flows.paths))
         for name, values in sample.items():
-            values[:, filled : filled + fits] = getattr(flows, name)[:, :fits]
-        filled += fits
-        done += flows.paths
+            values[:, opens:closes] = getattr(flows, name)[:, : closes - opens]
+        return run_scalars(flows, policy)
+
+    for run in case.each(threads, scalars):
+        runs.append(run)
+        done += run.lowest.size
         if progress is not None:
             progress(done, total)
+    for values in sample.values():
+        values.flags.writeable = False
     return PathScalars.joined(runs), Flows(**sample)
 
 
-def _means(tallies: Sequence[Tally]) -> Mapping[str, FloatArray]:
-    """Exact means by period, over all kinds of packages."""
-    found = {name: sum(getattr(each, name)[:, 0] for each in tallies) for name in (*AMOUNTS, *_MEAN_SESSIONS)}
-    found["sold"] = sum(each.sold[:, 0] * each.terms.sessions for each in tallies)
+def _means(tallies: Sequence[Tally], weights: FloatArray) -> Mapping[str, FloatArray]:
+    """Exact means by period, over all kinds of packages, and all sets of chances."""
+    found = {name: sum(getattr(each, name) @ weights for each in tallies) for name in (*AMOUNTS, *_MEAN_SESSIONS)}
+    found["sold"] = sum((each.sold @ weights) * each.terms.sessions for each in tallies)
     for values in found.values():
         values.flags.writeable = False
     return MappingProxyType(found)

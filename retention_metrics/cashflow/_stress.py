@@ -1,7 +1,9 @@
 """What would hurt, and what would help: a dip, a wave of returns, a run on refunds; reminding those who stay away."""
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any, Literal, TypedDict, Unpack
 
 import numpy as np
@@ -9,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from retention_metrics._checks import at_least, fraction, generator, single, whole
 from retention_metrics._frames import Backend, columns_to_frame
+from retention_metrics._results import Result, text_table
 from retention_metrics._stats import Rate
 from retention_metrics._typing import IntArray, Period
 from retention_metrics.cashflow._attained import attained
@@ -21,8 +24,7 @@ from retention_metrics.cashflow._shocks import CommonShock, Event, MassReturn, R
 from retention_metrics.cashflow._simulate import simulate
 from retention_metrics.errors import InvalidType, InvalidValue
 from retention_metrics.prepaid import Ledger, PackagePlan
-from retention_metrics.prepaid._text import text_table
-from retention_metrics.redemption import LiveBook, RedemptionModel
+from retention_metrics.redemption import LiveBook, ParameterDraws, RedemptionModel
 
 
 class SimulationOptions(TypedDict, total=False):
@@ -30,11 +32,13 @@ class SimulationOptions(TypedDict, total=False):
 
     paths: int
     step: Period
+    draws: ParameterDraws | None
     common: CommonShock | None
     engine: Literal["auto", "cohort", "renewal"]
     threads: int
     progress: Progress | None
     max_bytes: int
+    keep_paths: bool
 
 
 class StressRow(BaseModel):
@@ -69,22 +73,24 @@ class StressRow(BaseModel):
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class StressTest:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class StressTest(Result):
     """Scenarios under two policies, on the same streams of chance.
 
     Attributes:
         rows: One for each scenario and policy.
         forecasts: The forecast behind each scenario by its name, under ``"spend_collections"``; none of one that cannot
             happen.
+        scenarios: What happens in each scenario, in words.
     """
 
     rows: tuple[StressRow, ...]
-    forecasts: dict[str, CashGapForecast] = field(repr=False)
+    forecasts: Mapping[str, CashGapForecast] = field(repr=False)
+    scenarios: Mapping[str, str] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """The rows as plain values, ready for JSON."""
-        return {"rows": [row.model_dump(mode="json") for row in self.rows]}
+        """The rows and the scenarios as plain values, ready for JSON."""
+        return {"rows": [row.model_dump(mode="json") for row in self.rows], "scenarios": dict(self.scenarios)}
 
     def to_frame(self, backend: Backend = "pandas") -> Any:
         """One row a scenario and policy, as a ``"pandas"``, ``"polars"`` or ``"pyarrow"`` frame."""
@@ -103,17 +109,30 @@ class StressTest:
         return columns_to_frame(columns, backend)
 
     def __str__(self) -> str:
-        """Scenarios and policies as text."""
+        """Scenarios and policies as text; amounts are quantiles, ``first`` is the median period of the first gap."""
         columns: dict[str, list[Any]] = {"scenario": [row.scenario for row in self.rows]}
-        columns["policy"] = [row.policy for row in self.rows]
+        columns["policy"] = [_SHORT.get(row.policy, row.policy) for row in self.rows]
         columns["P(gap)"] = [None if row.gap is None else f"{row.gap.value:.2%}" for row in self.rows]
         if any(row.gap_if_independent is not None for row in self.rows):
             alone = [row.gap_if_independent for row in self.rows]
-            columns["if independent"] = [None if rate is None else f"{rate.value:.2%}" for rate in alone]
-        for name in ("first_gap", "depth_50", "depth_95", "duration_95", "drawn_50"):
-            columns[name] = [getattr(row, name) for row in self.rows]
-        reasons = [f"{row.scenario}: {row.reason}" for row in self.rows[::2] if row.reason]
-        return "\n".join([text_table(columns), *reasons])
+            columns["indep."] = [None if rate is None else f"{rate.value:.2%}" for rate in alone]
+        columns["first"] = [row.first_gap for row in self.rows]
+        money = {name: [getattr(row, name) for row in self.rows] for name in ("depth_50", "depth_95", "drawn_50")}
+        most = max((each for values in money.values() for each in values if each is not None), default=0)
+        unit = 1 if most < _WIDEST else 1_000 if most < 1_000 * _WIDEST else 1_000_000
+        for name, values in money.items():
+            title = name.replace("_", " ") + "%"
+            columns[title] = [None if each is None else round(each / unit) for each in values]
+        notes = [f"{row.scenario}: {row.reason}" for row in self.rows[::2] if row.reason]
+        impossible = {row.scenario for row in self.rows if row.reason}
+        told = [f"{name}: {what}" for name, what in self.scenarios.items() if name not in impossible]
+        amounts = [] if unit == 1 else [f"money in {'thousands' if unit == 1_000 else 'millions'}"]
+        return "\n".join([text_table(columns), *told, *notes, *amounts])
+
+
+_SHORT = {"spend_collections": "spend", "ring_fence": "hold"}
+_WIDEST = 10**8
+"""Amounts below it fit into the table."""
 
 
 def stress(
@@ -135,7 +154,8 @@ def stress(
     r"""What a dip in sales, a wave of returns and a run on refunds do to a firm that spends, and to one that holds.
 
     Every scenario is simulated once, from the same seed, and its flows run through both policies: spending whatever is
-    in the till, and holding customers' money until it is worked off.
+    in the till, and holding customers' money until it is worked off. Sales as planned are those of :func:`simulate`
+    with the same arguments and ``rng``. Sales without noise are whole: what is left of them in the dip is rounded.
 
     .. math:: m_t \leftarrow (1 - \text{dip}) m_t, \qquad h_{g,t} \leftarrow \min(1, \text{uplift} \cdot h_g), \qquad
         q_{g,t} \leftarrow 1 - (1 - q_g)(1 - \text{run})
@@ -192,31 +212,54 @@ def stress(
     left = 1 - single(fraction(dip=dip), "dip")
     wave = MassReturn(begin, single(at_least(0, uplift=uplift), "uplift"), periods=spell)
     rush = RefundRun(begin, single(fraction(run=run), "run"))
-    dipped = sales.scaled((begin, begin + spell, left))
+    dipped, rounded = sales.scaled((begin, begin + spell, left)), ""
     if sales.noise == "fixed":
-        dipped = replace(dipped, base=np.rint(dipped.mean(length)).tolist(), season=None, trend=0.0, shocks=())
+        mean = dipped.mean(length)
+        dipped = replace(dipped, base=np.rint(mean).tolist(), season=None, trend=0.0, shocks=())
+        rounded = "" if np.allclose(mean, dipped.base, rtol=1e-9) else ", rounded to whole packages"
     scenarios: dict[str, tuple[SalesPath, Sequence[Event]]] = {
         "as planned": (sales, ()),
         "dip in sales": (dipped, ()),
         "wave of returns": (sales, (wave,)),
         "run on refunds": (sales, (rush,)),
     }
-    seed = int(generator(rng).integers(2**63))
+    streams = _copies(rng, len(scenarios))
     spend = replace(policy, reserve_ratio=0, take=1)
     rows: list[StressRow] = []
     forecasts: dict[str, CashGapForecast] = {}
-    for scenario, (sold, events) in scenarios.items():
+    for (scenario, (sold, events)), stream in zip(scenarios.items(), streams, strict=True):
         stuck = forecasts["as planned"]._case.without_refunds if events == (rush,) else None
         if stuck is not None:
-            reason = f"plan {stuck.id!r} gives no refunds on demand"
+            reason = f"plan {stuck.terms.plan.id!r} gives no refunds on demand"
             rows += [StressRow(scenario=scenario, policy=name, reason=reason) for name in _POLICIES]
             continue
         found = simulate(
-            start, model=model, sales=sold, plan=plan, policy=spend, periods=length, rng=seed, events=events, **options
+            start,
+            model=model,
+            sales=sold,
+            plan=plan,
+            policy=spend,
+            periods=length,
+            rng=stream,
+            events=events,
+            **options,
         )
         forecasts[scenario] = found
         rows += _rows(scenario, found)
-    return StressTest(tuple(rows), forecasts)
+    last = min(begin + spell, length) - 1
+    spoken = f"in period {begin}" if last == begin else f"in periods {begin} to {last}"
+    told = {
+        "dip in sales": f"{1 - left:.3g} of the sales lost {spoken}{rounded}",
+        "wave of returns": f"chances of a visit times {wave.uplift:.3g} {spoken}",
+        "run on refunds": f"each customer asks with probability {rush.probability:.3g} in period {begin}",
+    }
+    return StressTest(tuple(rows), MappingProxyType(forecasts), MappingProxyType(told))
+
+
+def _copies(rng: np.random.Generator | int, number: int) -> list[np.random.Generator]:
+    """Generators that say the same; the first one is that of the caller, so that it moves on."""
+    random = generator(rng)
+    return [random, *(copy.deepcopy(random) for _ in range(number - 1))]
 
 
 _POLICIES = {"spend_collections": 0.0, "ring_fence": 1.0}
@@ -247,8 +290,8 @@ def _rate(run: PathScalars) -> Rate:
     return Rate(definition="paths with a gap / paths", numerator=run.gaps, denominator=run.lowest.size)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ReminderValue:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class ReminderValue(Result):
     """What reminding those who stay away does to the cash; periods count from 0.
 
     A reminder brings visits forward: they cost now, and are not waiting to come all at once. It does not always help:
@@ -290,17 +333,19 @@ class ReminderValue:
 
     def __str__(self) -> str:
         """With and without, side by side."""
-        columns: dict[str, list[Any]] = {"": ["with reminder", "without"]}
         both = (self.reminded, self.otherwise)
-        columns["P(gap)"] = [f"{each.gap_probability().value:.2%}" for each in both]
         intervals = [each.gap_probability().interval() for each in both]
-        columns["95% interval"] = [f"{each.low:.2%}-{each.high:.2%}" for each in intervals]
-        columns["first gap"] = [each.first_gap().quantile(0.5) for each in both]
-        for level in (0.5, 0.95):
-            columns[f"depth {level:.0%}"] = [each.depth(level) for each in both]
-        columns["delivered"] = [round(float(each.expected["delivered"].sum())) for each in both]
-        columns["owed at the end"] = [round(float(each.expected["liability"][-1])) for each in both]
-        return text_table(columns)
+        told: dict[str, list[Any]] = {
+            "P(gap)": [f"{each.gap_probability().value:.2%}" for each in both],
+            "95% interval": [f"{each.low:.2%}-{each.high:.2%}" for each in intervals],
+            "first gap, period (median)": [each.first_gap().quantile(0.5) for each in both],
+            "depth 50%": [each.depth(0.5) for each in both],
+            "depth 95%": [each.depth(0.95) for each in both],
+            "sessions delivered, expected": [round(float(each.expected["delivered"].sum())) for each in both],
+            "owed at the end, expected": [round(float(each.expected["liability"][-1])) for each in both],
+        }
+        columns = {"": list(told), "with reminder": [each[0] for each in told.values()]}
+        return text_table(columns | {"without": [each[1] for each in told.values()]})
 
 
 def reminder_value(
@@ -324,7 +369,8 @@ def reminder_value(
     .. math:: h_{g,t} \leftarrow \min(1, \text{uplift} \cdot h_g), \qquad g \ge \text{gap}, \quad
         \text{at} \le t < \text{at} + \text{lasting}
 
-    Both start from the same seed. The expected sessions, costs and debts are exact.
+    Both start from the same seed, and the one without is that of :func:`simulate` with it. The expected sessions, costs
+    and debts are exact.
 
     Args:
         start: The ledger, its live book, or ``None``.
@@ -371,11 +417,18 @@ def reminder_value(
     """
     refuse_unlisted(events)
     reminder = MassReturn(whole(0, at=at), uplift, periods=whole(1, lasting=lasting), gap=whole(0, gap=gap))
-    seed = int(generator(rng).integers(2**63))
     both = [
         simulate(
-            start, model=model, sales=sales, plan=plan, policy=policy, periods=periods, rng=seed, events=each, **options
+            start,
+            model=model,
+            sales=sales,
+            plan=plan,
+            policy=policy,
+            periods=periods,
+            rng=stream,
+            events=each,
+            **options,
         )
-        for each in ((*events, reminder), tuple(events))
+        for each, stream in zip(((*events, reminder), tuple(events)), _copies(rng, 2), strict=True)
     ]
     return ReminderValue(*both)

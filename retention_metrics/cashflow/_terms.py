@@ -1,7 +1,7 @@
 """What the sessions of a package are worth, as its plan says: earned, given back, expired, to the last minor unit."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -28,8 +28,10 @@ class PackageTerms:
         earned: What the session earns that leaves ``r`` of them, at place ``r``.
         owed: What is owed on a package with ``r + 1`` sessions left, at place ``r``.
         paid_back: What is paid back of that when it is given back.
-        life: Periods in which it has a trial before it expires; ``None`` for ever.
+        life: Periods in which it has a trial before it expires when it is sold in the forecast; ``None`` for ever.
         forfeits: Whether what expires is kept; otherwise it is paid back.
+        unpaid: What is still to be paid of it before the first period.
+        payments: What will be, as pairs of a period and an amount.
     """
 
     plan: PackagePlan
@@ -42,6 +44,8 @@ class PackageTerms:
     paid_back: IntArray
     life: int | None
     forfeits: bool
+    unpaid: int = 0
+    payments: tuple[tuple[int, int], ...] = ()
 
     def __post_init__(self) -> None:
         """Make the arrays read-only."""
@@ -59,20 +63,27 @@ def terms_of(plan: PackagePlan, step: Period) -> PackageTerms:
         raise InvalidType(f"plan must be a prepaid.PackagePlan, got {type(plan).__name__}")
     if plan.sessions is None:
         raise InvalidValue(f"plan {plan.id!r} runs for a term; a forecast needs sessions, whose delivery is chance")
-    return package_terms(plan, price=plan.price, sessions=plan.sessions, cost=plan.cost_per_session, step=step)
+    faults = unfollowed(plan)
+    if plan.starts != "purchase" and plan.expiry != "never":
+        faults.append("validity from the first visit, which a forecast does not follow; copy it without")
+    if faults:
+        raise InvalidValue("; ".join(f"plan {plan.id!r} has {each}" for each in faults))
+    terms = package_terms(plan, price=plan.price, sessions=plan.sessions, cost=plan.cost_per_session)
+    return replace(terms, life=_life(plan, step))
 
 
-def package_terms(plan: PackagePlan, *, price: int, sessions: int, cost: int, step: Period) -> PackageTerms:
-    """The money of a package that was sold at a price of its own, by the rules of a plan."""
-    _refuse_unfollowed(plan)
-    shares = session_shares(price, sessions)
-    earned = shares[::-1]
-    owed = np.cumsum(earned)
-    due = owed
-    if plan.refund.kind == "rerate":
-        used = np.arange(sessions)[::-1]
-        due = np.clip(price - used * (plan.list_price or 0), 0, owed)
-    charge = np.minimum(due, plan.refund.fee + part_of(due, plan.refund.fee_bps))
+def package_terms(
+    plan: PackagePlan,
+    *,
+    price: int,
+    sessions: int,
+    cost: int,
+    unpaid: int = 0,
+    payments: tuple[tuple[int, int], ...] = (),
+) -> PackageTerms:
+    """The money of a package that was sold at a price of its own, by the rules of a plan; it has no end of its own."""
+    earned = session_shares(price, sessions)[::-1]
+    owed, paid_back = given_back(plan, price, np.cumsum(earned), np.zeros(1, np.int64))
     return PackageTerms(
         plan=plan,
         price=price,
@@ -80,27 +91,53 @@ def package_terms(plan: PackagePlan, *, price: int, sessions: int, cost: int, st
         commission=plan.commission + int(part_of(price, plan.commission_bps)),
         cost=cost,
         earned=earned,
-        owed=owed,
-        paid_back=due - charge,
-        life=_life(plan, step),
+        owed=owed[0],
+        paid_back=paid_back[0],
+        life=None,
         forfeits=plan.expiry == "forfeit",
+        unpaid=unpaid,
+        payments=payments,
     )
 
 
-def _refuse_unfollowed(plan: PackagePlan) -> None:
+def given_back(plan: PackagePlan, price: int, unused: IntArray, unpaid: IntArray) -> tuple[IntArray, IntArray]:
+    """What is owed on a package, and what is paid back of that, when so much of the price is not paid.
+
+    Args:
+        plan: Its rules.
+        price: Its price.
+        unused: The part of the price that is not worked off, by the sessions left less one.
+        unpaid: Amounts that are not paid.
+
+    Returns:
+        Two arrays with one row for each of ``unpaid``, one column for each of ``unused``.
+    """
+    missing = unpaid[:, None]
+    owed = np.maximum(unused - missing, 0)
+    due = owed
+    if plan.refund.kind == "rerate":
+        used = np.arange(unused.size)[::-1]
+        due = np.clip(price - missing - used * (plan.list_price or 0), 0, owed)
+    charge = np.minimum(due, plan.refund.fee + part_of(due, plan.refund.fee_bps))
+    return owed, due - charge
+
+
+def unfollowed(plan: PackagePlan) -> list[str]:
+    """What a plan has that a forecast does not follow, each with a remedy."""
+    found = []
     if "cost_per_session" not in plan.model_fields_set:
-        raise InvalidValue(
-            f"plan {plan.id!r} has no cost_per_session, without which there is no gap to see; give it, as 0 if a "
-            "session costs nothing to deliver"
+        found.append(
+            "no cost_per_session, without which there is no gap to see; give it, as 0 if a session costs nothing to "
+            "deliver"
         )
     for broken, what in (
         (plan.breakage.method != "on_expiry", f"breakage {plan.breakage.method!r}"),
         (plan.refund.window_days is not None, "a refund window"),
         (plan.escheat_bps > 0, "escheat_bps"),
-        (plan.starts != "purchase" and plan.expiry != "never", "validity from the first visit"),
     ):
         if broken:
-            raise InvalidValue(f"plan {plan.id!r} has {what}, which a forecast does not follow; copy it without")
+            found.append(f"{what}, which a forecast does not follow; copy it without")
+    return found
 
 
 def _life(plan: PackagePlan, step: Period) -> int | None:

@@ -113,8 +113,10 @@ def retention_by_period(
 def purchase_days(log: Log, as_of: dt.date | str, by: Any = None) -> tuple[Frame, dict[str, int], dt.date]:
     """One row a customer and day of purchase: ``customer``, ``day``, and ``amount`` and ``segment`` if there are."""
     rows = usable_rows(with_segment(log, by), as_of=as_of, period="day")
-    amounts = [nw.col("amount").sum()] if log.paid else []
-    days = rows.frame.rename({"period": "day"}).group_by("customer", "day").agg(*amounts)
+    own = ["customer", "day"]
+    frame = rows.frame.rename({"period": "day"})
+    # Without amounts not a group_by that aggregates nothing: on pandas it is a loop over the groups.
+    days = frame.group_by(*own).agg(nw.col("amount").sum()) if log.paid else frame.select(*own).unique()
     return with_short_plan(joined(days, log, rows, by)), rows.excluded, rows.until
 
 

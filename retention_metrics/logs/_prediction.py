@@ -1,19 +1,18 @@
 """What a purchase model says of every customer of a log, and how it does on time it has not seen."""
 
 import datetime as dt
-from collections.abc import Mapping
+import math
 from dataclasses import replace
-from importlib import import_module
 from typing import Any, NamedTuple
 
 import narwhals.stable.v2 as nw
 import numpy as np
-from numpy.typing import NDArray
 
 from retention_metrics._checks import at_least, day, finite, single, whole
+from retention_metrics._stats import two_sided_z
 from retention_metrics._typing import FloatArray, Period
 from retention_metrics.errors import InvalidType, InvalidValue
-from retention_metrics.logs._engines import Frame, close_frame, to_numbers, with_short_plan
+from retention_metrics.logs._engines import close_frame, small_frame, to_numbers, with_short_plan
 from retention_metrics.logs._histories import HISTORY, Lives, Scale, in_order, lives, of_rows, scale_of
 from retention_metrics.logs._rows import Log, warn_of
 from retention_metrics.logs._segments import group_of
@@ -27,8 +26,9 @@ from retention_metrics.predictive import (
     expected_tracking,
 )
 from retention_metrics.predictive import validate as validate_histories
+from retention_metrics.predictive._fit import sensitivities
 from retention_metrics.predictive._histories import Customers, one_unit
-from retention_metrics.predictive._value import discounted_purchases, worth_of_periods
+from retention_metrics.predictive._value import discounted_purchases, spend_variance, worth_of_periods
 
 _ROUNDING = 1e-6
 
@@ -86,6 +86,13 @@ def predict(
             "share": np.nan_to_num(share),
             "bounded": np.isfinite(share).astype(np.float64),
         }
+    square = None
+    if level is not None and worth is not None and paying.fit is not None and buying.fit is not None:
+        place, size = Customers(**given), np.abs(worth)
+        slopes = sensitivities(buying.model, lambda model: discounted_purchases(model, place, size), "log")
+        alone, slope, square = spend_variance(paying.fit, x)
+        answers |= {"alone": alone + np.einsum("i...,ij,j...->...", slopes, buying.fit.log_covariance(), slopes)}
+        answers |= {"slope": slope}
     told = customers.join(small_frame(customers, keys | answers), on=list(HISTORY))
     if worth is not None:
         spent = nw.col("spent")
@@ -94,6 +101,14 @@ def predict(
         told = told.with_columns(expected_spend=nw.when(known).then(each))
         told = told.with_columns(value=nw.col("expected_spend") * nw.col("worth"))
         shown += ["expected_spend", "value"]
+    if square is not None and level is not None:
+        part = paying.model.v / (paying.model.v + nw.col("spent"))
+        told = told.with_columns(variance=nw.col("alone") + part * (nw.col("slope") + square * part))
+        error = nw.when(nw.col("variance") > 0).then(nw.col("variance")).otherwise(nw.lit(0.0)).sqrt()
+        told = told.with_columns(half=math.copysign(two_sided_z(level), margin) * error)
+        ends = {"value_low": -nw.col("half"), "value_high": nw.col("half")}
+        told = told.with_columns(**{name: nw.col("value") * end.exp() for name, end in ends.items()})
+        shown += list(ends)
     told = told.select(
         "customer",
         "frequency",
@@ -175,27 +190,3 @@ def _unit(unit: Period | None, model: Any) -> Period:
     if found is None:
         raise InvalidValue("the model does not say its unit of time: pass unit=, such as unit='week'")
     return found
-
-
-def small_frame(like: Frame, columns: Mapping[str, NDArray[Any]]) -> Frame:
-    """A small table as a frame that can be joined with one of an engine.
-
-    An engine joins only with frames of its own kind, and DuckDB and Spark only with those of the same session.
-    """
-    implementation = like.implementation
-    native = like.to_native()
-    if implementation.is_duckdb():
-        # DuckDB finds the variable by its name, but only if no table of the session has that name.
-        retention_metrics_small_frame = nw.from_dict(columns, backend="pyarrow").to_native()  # noqa: F841
-        native = native.query("retention_metrics_log", "from retention_metrics_small_frame")
-    elif implementation.is_spark_like():
-        kinds = ", ".join(f"{name} {'bigint' if v.dtype.kind == 'i' else 'double'}" for name, v in columns.items())
-        rows = list(zip(*(values.tolist() for values in columns.values()), strict=True))
-        native = native.sparkSession.createDataFrame(rows, kinds, verifySchema=False)
-    elif implementation.is_dask():
-        pandas = nw.from_dict(columns, backend="pandas").to_native()
-        native = import_module("dask.dataframe").from_pandas(pandas, npartitions=1)
-    else:
-        return nw.from_dict(columns, backend=implementation).lazy()
-    made: Frame = nw.from_native(native)
-    return made

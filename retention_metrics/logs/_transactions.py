@@ -191,18 +191,20 @@ class Transactions:
             level=level,
         )
 
-    def rfm(self, *, as_of: dt.date | str, unit: Literal["day", "week", "month"] = "day", by: Any = None) -> Any:
+    def rfm(self, *, as_of: dt.date | str, unit: Period = "day", opportunities: bool = False, by: Any = None) -> Any:
         """Recency, frequency, age and spend of every customer, by the convention of the field.
 
-        Purchases within one unit are one purchase. ``frequency`` is the number of repeat purchases: units
-        with a purchase after the first one. ``recency`` is the time from the first to the last purchase, and
-        ``T`` the time from the first purchase to ``as_of``, both in units. ``monetary_value`` is the mean
-        amount of the repeat purchases, missing for customers without any. Weeks and months are those of
-        the calendar; the literature's "days / 7" is ``unit="day"`` divided by seven.
+        Purchases of one day are one purchase. ``frequency`` is the number of repeat purchases: days with a purchase
+        after the first one. ``recency`` is the time from the first to the last of them, and ``T`` the time from the
+        first to ``as_of``: days, divided by the length of the unit, as in :meth:`histories` and :meth:`predict`. So the
+        columns may be put to any model that was fitted per this unit. ``monetary_value`` is the mean amount of the
+        repeat purchases, missing for customers without any.
 
         Args:
             as_of: Last day that the data cover, inclusive.
-            unit: ``"day"``, ``"week"`` or ``"month"``.
+            unit: ``"day"``, ``"week"``, ``"month"``, ``"quarter"`` or ``"year"``: the unit of recency and T.
+            opportunities: Whether to count whole periods of the calendar instead: purchases of one period are one, and
+                times are numbers of periods; ``as_of`` must close one.
             by: What makes segments: a column of the log, or a frame of customers and segments; ``None``: all as one.
 
         Returns:
@@ -211,12 +213,12 @@ class Transactions:
 
         Raises:
             InvalidRows: Rows that cannot be used, counted by reason.
-            InvalidValue: No usable row up to ``as_of``, or an unknown unit.
+            InvalidValue: No usable row up to ``as_of``, an unknown unit, or ``as_of`` in the middle of an opportunity.
 
         References:
             Fader, Hardie & Lee (2005), "RFM and CLV", *Journal of Marketing Research* 42(4), 415-430.
         """
-        return _rfm.rfm(self._log, as_of, unit, by)
+        return _rfm.rfm(self._log, as_of, unit, opportunities=opportunities, by=by)
 
     @overload
     def histories(
@@ -298,14 +300,17 @@ class Transactions:
             spend: A :class:`~retention_metrics.predictive.GammaGamma` or its fit, for what each customer will bring.
             discount: With ``spend``: discount rate per unit of time, >= 0; purchases are paid at the end of theirs.
             margin: With ``spend``: share of spend kept after variable costs.
-            level: Confidence level of limits for the purchases to be expected; it takes a fit.
+            level: Confidence level of limits for the purchases to be expected, which take a fit, and for the value,
+                which take fits of both models.
             by: What makes segments: a column of the log, or a frame of customers and segments; ``None``: all as one.
 
         Returns:
             A frame of the kind that came in, one row a customer, in no particular order: customer, frequency, recency
             and T (in the unit), probability_alive, expected_purchases, with ``level`` purchases_low and purchases_high,
-            and with ``spend`` expected_spend (per purchase) and value. These two are missing where repeat purchases net
-            to nothing or less, and where spend has no mean (q <= 1).
+            and with ``spend`` expected_spend (per purchase) and value, with both value_low and value_high too. Money is
+            missing where repeat purchases net to nothing or less, and where spend has no mean (q <= 1). For the sum of
+            all values with its interval, see :func:`~retention_metrics.predictive.customer_lifetime_value`, which takes
+            ``histories``.
 
         Raises:
             InvalidRows: Rows that cannot be used, counted by reason.

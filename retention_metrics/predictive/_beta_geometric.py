@@ -1,15 +1,16 @@
 """What BG/NBD and MBG/NBD share: dropout by the toss of a coin after a purchase."""
 
 import math
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from pydantic import Field
 
-from retention_metrics._typing import FloatArray, IntArray, Period
+from retention_metrics._typing import FloatArray, Period
 from retention_metrics.predictive._fit import Fit, fitted
-from retention_metrics.predictive._fitting import Derivatives, Direction, Limit
-from retention_metrics.predictive._histories import Histories, code, read_histories, refuse_thin
+from retention_metrics.predictive._fitting import Derivatives, Direction, Limit, Objective, from_sample
+from retention_metrics.predictive._histories import Histories, read_histories, refuse_thin
 from retention_metrics.predictive._purchases import PurchaseModel
 from retention_metrics.predictive._special import (
     discounted_until_dropout,
@@ -18,7 +19,7 @@ from retention_metrics.predictive._special import (
     special,
     thinned_count,
 )
-from retention_metrics.predictive._sums import more_than, rising, sums, total
+from retention_metrics.predictive._sums import Elapsed, blocks, coded, more_than, rising, sums, total
 
 PURCHASING = (
     Direction(
@@ -70,6 +71,37 @@ DROPOUT = (
         ),
     ),
 )
+
+
+_SAMPLE = 1 << 14
+_LARGE = 4 * _SAMPLE
+
+
+def starting_places(
+    directions: Sequence[Direction],
+    histories: Histories,
+    likelihood: Callable[[Histories], Objective],
+    dropout: Sequence[tuple[float, float]],
+) -> Sequence[Sequence[float]]:
+    """Parameters from which to look for the maximum, in units of the mean time observed.
+
+    Args:
+        directions: The coordinates of the search.
+        histories: Distinct histories.
+        likelihood: What makes an objective of histories in those units.
+        dropout: Places for the last two parameters; the others start where the number of purchases is about right.
+    """
+    x, last, T, w = histories.frequency, histories.recency, histories.T, histories.weights
+    watched = sums(w, T)
+    length = watched / histories.customers
+    alpha = 0.5 * watched / (1.5 * sums(w, x) * length)
+    starts = [(0.5, alpha, *pair) for pair in dropout]
+    if T.size < _LARGE:
+        return starts
+    some = slice(None, None, T.size // _SAMPLE)
+    return from_sample(
+        likelihood(Histories(x[some], last[some] / length, T[some] / length, w[some])), directions, starts
+    )
 
 
 class BetaGeometric(PurchaseModel):
@@ -133,27 +165,33 @@ class BetaGeometric(PurchaseModel):
         """
         read = read_histories(histories, frequency=frequency, recency=recency, T=T, weights=weights, unit=unit)
         refuse_thin(read)
-        rate = float((read.weights * read.frequency).sum()) / float((read.weights * read.T).sum())
-        length = float((read.weights * read.T).sum()) / read.customers
-        alpha = 0.5 / (1.5 * rate * length)
-        starts = [(0.5, alpha, a, b) for a, b in ((0.6, 2.0), (0.1, 0.1), (5.0, 20.0))]
-        return fitted(cls, read, lambda scaled: BetaGeometricLikelihood(scaled, cls.FIRST), starts)
+
+        def likelihood(scaled: Histories) -> BetaGeometricLikelihood:
+            return BetaGeometricLikelihood(scaled, cls.FIRST)
+
+        starts = starting_places(cls.DIRECTIONS, read, likelihood, ((0.6, 2.0), (0.1, 0.1), (5.0, 20.0)))
+        return fitted(cls, read, likelihood, starts)
 
     def _alive(self, x: FloatArray, last: FloatArray, T: FloatArray) -> FloatArray:
         """Without logarithms of odds, because these cost more than all the rest."""
         alive = np.ones(x.shape)
         if self.a == 0:
             return alive
-        may = slice(None) if self.FIRST else np.flatnonzero(x > 0)
-        some, seen, end = x[may], last[may], T[may]
-        odds = (end + self.alpha) / (seen + self.alpha)
+        if not self.FIRST:
+            may = np.flatnonzero(x > 0)
+            x, last, T = x.take(may), last.take(may), T.take(may)
+        odds = T + self.alpha
+        odds /= last + self.alpha
         np.log(odds, out=odds)
-        odds *= some + self.r
+        odds *= x + self.r
         np.exp(odds, out=odds)
         odds *= self.a
-        odds /= self.b + (some + (self.FIRST - 1))
+        odds /= self.b + (x + (self.FIRST - 1))
         odds += 1
-        alive[may] = np.reciprocal(odds, out=odds)
+        np.reciprocal(odds, out=odds)
+        if self.FIRST:
+            return odds
+        alive[may] = odds
         return alive
 
     def _log_odds_gone(self, x: FloatArray, last: FloatArray, T: FloatArray) -> FloatArray:
@@ -216,17 +254,19 @@ class BetaGeometricLikelihood:
 
     def __init__(self, histories: Histories, first: int) -> None:
         x, chances, w = histories.frequency, histories.frequency + first, histories.weights
-        self._customers = total(w)
-        self._repeats = total(w * x)
+        self._repeats = sums(w, x)
         self._purchases = more_than(x, w)
         self._chances = more_than(chances, w)
-        self._times, at = _coded(histories.T)
-        self._watched = np.bincount(at, w, minlength=self._times.size)
-        self._bought = np.bincount(at, w * x, minlength=self._times.size)
-        may = np.flatnonzero(chances > 0)
-        self._x, self._w, self._at_end = x[may], w[may], at[may]
-        self._lasts, self._at_last = _coded(histories.recency[may])
-        self._before, self._at_chance = _coded(chances[may] - 1)
+        # Those with a chance to leave come first.
+        may = chances > 0
+        order = slice(None) if may.all() else np.concatenate([np.flatnonzero(may), np.flatnonzero(~may)])
+        x, chances, w = x[order], chances[order], w[order]
+        self._ages = Elapsed(histories.T[order])
+        self._watched, self._bought = self._ages.pooled(w), self._ages.pooled(w * x)
+        mortal = int(np.count_nonzero(may))
+        self._x, self._w = x[:mortal], w[:mortal]
+        self._lasts = Elapsed(histories.recency[order][:mortal])
+        self._before, self._at_chance = coded(chances[:mortal] - 1)
 
     def __call__(self, parameters: FloatArray) -> Derivatives:
         r, alpha, a, b = parameters.tolist()
@@ -234,48 +274,74 @@ class BetaGeometricLikelihood:
         bend = np.zeros((4, 4))
         value, slope[0], bend[0, 0] = rising(r, self._purchases)
         value += self._keep(a, b, slope, bend)
-
-        # Everybody as if still there; logarithms are relative to alpha, so that nothing cancels when it is large.
-        until, end = np.log1p(self._times / alpha), self._times / (alpha + self._times)
-        count = r * self._watched + self._bought
-        value -= total(count * until) + self._repeats * math.log(alpha)
-        slope[0] -= total(self._watched * until)
-        slope[1] += (total(count * end) - self._repeats) / alpha
-        bend[0, 1] += total(self._watched * end) / alpha
-        bend[1, 1] += (self._repeats - total(count * end * (2 - end))) / alpha**2
-
-        # And the odds that those who had a chance to leave have taken it.
-        since_start, last = np.log1p(self._lasts / alpha), self._lasts / (alpha + self._lasts)
-        keep = 1 / (b + self._before)
-        kept = keep[self._at_chance]
-        since = until[self._at_end] - since_start[self._at_last]
-        ended, lasted = end[self._at_end], last[self._at_last]
-        purchases = r + self._x
-        odds = np.log(a * keep)[self._at_chance] + purchases * since
-        small = np.exp(-np.abs(odds))
-        more = 1 / (1 + small)
-        gone = 0.5 + np.copysign(more - 0.5, odds)
-        value += sums(self._w, np.maximum(odds, 0)) - sums(self._w, np.log(more))
-        lost = self._w * gone
-        spread = lost * (1 - gone)
-        turn = lasted - ended
-        move = purchases * turn / alpha
-        lost_all = total(lost)
-        slope[0] += sums(lost, since)
-        slope[1] += sums(lost, move)
-        slope[2] += lost_all / a
-        slope[3] -= sums(lost, kept)
-        by_rate, by_scale = spread * since, spread * move
-        spread_all, spread_kept = total(spread), sums(spread, kept)
-        bend[0] += sums(by_rate, since), sums(by_rate, move), total(by_rate) / a, -sums(by_rate, kept)
-        bend[1, 1:] += sums(by_scale, move), total(by_scale) / a, -sums(by_scale, kept)
-        bend[2, 2:] += spread_all / a**2, -spread_kept / a
-        bend[3, 3] += sums(spread, kept, kept)
-        bend[0, 1] += sums(lost, turn) / alpha
-        bend[1, 1] -= sums(lost, move, 2 - lasted - ended) / alpha
-        bend[2, 2] -= lost_all / a**2
-        bend[3, 3] += sums(lost, kept, kept)
+        # Logarithms are relative to alpha, so that nothing cancels when it is large.
+        self._ages.measure(alpha)
+        self._lasts.measure(alpha)
+        value += self._stay(r, alpha, slope, bend) + self._leave(r, alpha, a, b, slope, bend)
         return float(value), slope, np.triu(bend) + np.triu(bend, 1).T
+
+    def _stay(self, r: float, alpha: float, slope: FloatArray, bend: FloatArray) -> float:
+        """Everybody as if still there."""
+        watched = bought = ended = twice = lasting = 0.0
+        for part in blocks(self._watched.size):
+            until, end = self._ages.known(part)
+            weights, count = self._watched[part], r * self._watched[part] + self._bought[part]
+            bought += sums(count, until)
+            watched += sums(weights, until)
+            lasting += sums(weights, end)
+            count *= end
+            ended += total(count)
+            twice += sums(count, end)
+        slope[0] -= watched
+        slope[1] += (ended - self._repeats) / alpha
+        bend[0, 1] += lasting / alpha
+        bend[1, 1] += (self._repeats - 2 * ended + twice) / alpha**2
+        return -bought - self._repeats * math.log(alpha)
+
+    def _leave(self, r: float, alpha: float, a: float, b: float, slope: FloatArray, bend: FloatArray) -> float:
+        """The odds that those who had a chance to leave have taken it."""
+        keep = 1 / (b + self._before)
+        log_odds = np.log(a * keep)
+        value = turned = moved = kept_twice = 0.0
+        # Derivatives of the logarithm of the odds: a constant over a, and by r, alpha and b.
+        first, second = np.zeros(4), np.zeros((4, 4))
+        for part in blocks(self._w.size):
+            until, ended = self._ages.rows(part)
+            since_start, lasted = self._lasts.rows(part)
+            w, at = self._w[part], part if self._at_chance is None else self._at_chance[part]
+            by = np.empty((4, w.size))
+            constant, since, move, kept = by
+            constant[:] = 1
+            np.subtract(until, since_start, out=since)
+            kept[:] = keep[at]
+            purchases = r + self._x[part]
+            odds = purchases * since
+            odds += log_odds[at]
+            turn = lasted - ended
+            np.multiply(purchases, turn, out=move)
+            small = np.exp(-np.abs(odds))
+            more = 1 + small
+            value += sums(w, np.maximum(odds, 0)) + sums(w, np.log(more))
+            one = w / more
+            other = one * small
+            lost = np.where(odds > 0, one, other)
+            other /= more
+            first += np.einsum("ij,j->i", by, lost)
+            turned += sums(lost, turn)
+            moved += sums(lost, move, 2 - lasted - ended)
+            kept_twice += sums(lost, kept, kept)
+            second += np.einsum("ik,jk->ij", by * other, by)
+        scales = np.array([1 / a, 1.0, 1 / alpha, -1.0])
+        order = [2, 0, 1, 3]  # where constant, since, move and kept stand among r, alpha, a and b
+        first *= scales
+        second *= np.outer(scales, scales)
+        slope[order] += first
+        bend[np.ix_(order, order)] += second
+        bend[0, 1] += turned / alpha
+        bend[1, 1] -= moved / alpha**2
+        bend[2, 2] -= first[0] / a
+        bend[3, 3] += kept_twice
+        return value
 
     def _keep(self, a: float, b: float, slope: FloatArray, bend: FloatArray) -> float:
         """Logarithm of the chance of having kept on buying; its derivatives are added to those of the other parts."""
@@ -288,9 +354,3 @@ class BetaGeometricLikelihood:
         bend[2, 3] += total(own * both)
         bend[3, 3] += total(own * both) - total(self._chances / places**2)
         return -total(self._chances * np.log1p(a / places))
-
-
-def _coded(column: FloatArray) -> tuple[FloatArray, IntArray]:
-    """Values for tables of logarithms, and where each element stands; the column itself where that saves nothing."""
-    found = code(column) if column.size else None
-    return (column, np.arange(column.size)) if found is None else found

@@ -8,20 +8,23 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from retention_metrics._checks import at_least, refuse_if
+from retention_metrics._results import Readable
 from retention_metrics._stats import Interval, two_sided_z
 from retention_metrics._typing import Numbers
 from retention_metrics.errors import InvalidValue
 from retention_metrics.predictive._bg_nbd import BgNbd
 from retention_metrics.predictive._fit import Boundary, BoundaryWarning, said
-from retention_metrics.predictive._histories import read_histories
+from retention_metrics.predictive._histories import column_of, read_histories
 from retention_metrics.predictive._mbg_nbd import MbgNbd
 
 _MOST_ONE_TIME = 0.5
 _ENOUGH_REPEATERS = 100
 _FEWEST_PAIRS = 4
+_SLIGHT, _STRONG = 0.1, 0.3
+"""Correlations from which on one calls them small, and medium (Cohen)."""
 
 
-class Diagnosis(BaseModel):
+class Diagnosis(Readable, BaseModel):
     """What purchase histories can tell, and what they cannot.
 
     Attributes:
@@ -49,10 +52,8 @@ class Diagnosis(BaseModel):
     advice: tuple[str, ...]
 
     def __str__(self) -> str:
-        head = (
-            f"{self.customers:,.0f} customers, {self.repeat_buyers:,.0f} of whom bought again, "
-            f"{self.repeat_purchases:,.0f} times in all"
-        )
+        who = "1 customer" if self.customers == 1 else f"{self.customers:,.0f} customers"
+        head = f"{who}, {self.repeat_buyers:,.0f} of whom bought again, {self.repeat_purchases:,.0f} times in all"
         return "\n".join([head, *(f"- {line}" for line in self.advice)])
 
 
@@ -95,7 +96,8 @@ def diagnose(
 
     References:
         Batislam, Denizel & Filiztekin (2007), *International Journal of Research in Marketing* 24(3), 201-209, for
-        one-time buyers; Fader & Hardie (2013), note 025, for frequency and spend.
+        one-time buyers; Fader & Hardie (2013), note 025, for frequency and spend; Cohen (1988), *Statistical Power
+        Analysis for the Behavioral Sciences*, section 3.2, for the size of a correlation.
     """
     read = read_histories(histories, frequency=frequency, recency=recency, T=T, weights=weights, unit=None)
     again = read.frequency > 0
@@ -125,16 +127,12 @@ def diagnose(
         )
     correlation = interval = None
     if histories is not None:
-        frequency, weights = histories.frequency, getattr(histories, "weights", None)
-        monetary_value = getattr(histories, "monetary_value", None) if monetary_value is None else monetary_value
+        frequency, weights = column_of(histories, "frequency"), column_of(histories, "weights")
+        monetary_value = column_of(histories, "monetary_value") if monetary_value is None else monetary_value
     if monetary_value is not None:
         correlation, interval = _correlation(frequency, monetary_value, weights)
-        if interval is not None and (interval.low > 0 or interval.high < 0):
-            more = "more" if interval.low > 0 else "less"
-            advice.append(
-                f"Who buys more often spends {more} each time (correlation {correlation:.2f}): GammaGamma takes "
-                "the two to be independent, so values of the best customers will be out."
-            )
+        if correlation is not None:
+            advice += _of_correlation(correlation, interval)
     if not advice:
         advice.append("Nothing speaks against fitting a model.")
     return Diagnosis(
@@ -148,6 +146,26 @@ def diagnose(
         correlation_interval=interval,
         advice=tuple(advice),
     )
+
+
+def _of_correlation(value: float, interval: Interval | None) -> list[str]:
+    """What a correlation of frequency and spend means for GammaGamma: by its size, if it is more than chance."""
+    known = "" if interval is None else f", {interval.low:.2f} to {interval.high:.2f}"
+    if interval is not None and interval.low <= 0 <= interval.high:
+        if max(-interval.low, interval.high) < _STRONG:
+            return []
+        return [
+            f"Whether who buys more often spends more or less each time is open (correlation {value:.2f}{known}); "
+            "GammaGamma takes the two to be independent."
+        ]
+    if abs(value) < _SLIGHT:
+        return []
+    said = f"Who buys more often spends {'more' if value > 0 else 'less'} each time (correlation {value:.2f}{known}), "
+    said += "and GammaGamma takes the two to be independent: "
+    if abs(value) < _STRONG:
+        return [said + "it is a small correlation, so hold the money of the best customers against a holdout."]
+    out = "low" if value > 0 else "high"
+    return [said + f"values of the most frequent customers will be too {out}; fit segments apart, or do not use it."]
 
 
 def _correlation(frequency: Any, monetary_value: Any, weights: Any) -> tuple[float | None, Interval | None]:

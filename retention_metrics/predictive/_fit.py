@@ -54,7 +54,8 @@ class Fit(BaseModel, Generic[M]):
         covariance: Covariance matrix of the parameters in the order of ``model.parameters``, from the exact Hessian.
         boundary: The limits at which the maximum lies; empty for a proper optimum.
         free: Parameters estimated; a boundary takes one or more away.
-        steps: Newton steps taken; the search always ends in a maximum or raises.
+        steps: Newton steps to convergence. There is no flag to look at: a search that finds no maximum raises, and one
+            that ends at a limit names it in ``boundary``.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -235,6 +236,7 @@ class Fit(BaseModel, Generic[M]):
             error = errors[name]
             lines.append(f"{name:>{width}}  {value:>10.4g}  {'' if error is None else f'se {error:.3g}'}".rstrip())
         lines.append(f"log-likelihood {self.log_likelihood:,.2f}, AIC {self.aic:,.2f}, BIC {self.bic:,.2f}")
+        lines.append(f"converged in {self.steps} steps")
         lines += [said(limit) for limit in self.boundary]
         return "\n".join(lines)
 
@@ -393,7 +395,8 @@ def around(
         if scale == "identity":
             low, high = value - half, value + half
         elif scale == "log":
-            low, high = value * np.exp(-half), value * np.exp(half)
+            ends = value * np.exp(-half), value * np.exp(half)
+            low, high = np.minimum(*ends), np.maximum(*ends)
         else:
             low = value / (value + (1 - value) * np.exp(half))
             high = value / (value + (1 - value) * np.exp(-half))

@@ -17,7 +17,8 @@ Objective: TypeAlias = Callable[[FloatArray], Derivatives]
 _MOST_STEPS = 300
 _LONGEST_STEP = 2.0
 _SHORTEST_STEP = 1e-10
-_DONE = 1e-9
+_ARRIVED = 2e-9
+"""After so short a step the likelihood is what the one before has foretold."""
 _ALIKE = 1e-6
 """Log-likelihoods that differ by less are taken for equal."""
 _VAGUE = 3.0
@@ -113,6 +114,17 @@ def maximise(objective: Objective, directions: Sequence[Direction], starts: Sequ
     )
 
 
+def from_sample(
+    objective: Objective, directions: Sequence[Direction], starts: Sequence[Sequence[float]]
+) -> Sequence[Sequence[float]]:
+    """Starts for a large fit: first the optimum of a sample, if it is a proper one, so that few steps are left."""
+    try:
+        found = maximise(objective, directions, starts)
+    except (InvalidValue, np.linalg.LinAlgError):
+        return starts
+    return starts if found.limits or found.free < len(directions) else [found.parameters.tolist(), *starts]
+
+
 class _Box:
     """The likelihood in coordinates, each between two ends."""
 
@@ -189,11 +201,14 @@ class _Box:
             gain = float((push**2 / steep).sum()) / 2
             if size > _LONGEST_STEP:
                 step *= _LONGEST_STEP / size
+            if (curve > 0).all() and size < _ARRIVED:
+                end = np.clip(at + step, self.low, self.high)
+                return _Place(end, (value + gain, slope, bend), free, number)
             there = self._uphill(at, step, value)
             if there is None:
                 return _Place(at, here, free, number)
             at, here = there
-            if (curve > 0).all() and (size < _DONE or gain < _ROUNDING * (1 + abs(value))):
+            if (curve > 0).all() and gain < _ROUNDING * (1 + abs(value)):
                 return _Place(at, here, free, number)
         raise InvalidValue(f"the likelihood has no maximum that {_MOST_STEPS} steps could find")
 

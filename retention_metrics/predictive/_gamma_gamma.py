@@ -1,6 +1,7 @@
 """The Gamma-Gamma model of spend per purchase."""
 
 import math
+from collections.abc import Sequence
 from typing import Any, ClassVar, Self, overload
 
 import numpy as np
@@ -10,12 +11,15 @@ from retention_metrics._checks import aligned, at_least, generator, refuse_if, r
 from retention_metrics._typing import FloatArray, Number, Numbers, Scalar, Undefined
 from retention_metrics.errors import InvalidType, InvalidValue
 from retention_metrics.predictive._fit import Fit, conclude
-from retention_metrics.predictive._fitting import Derivatives, Direction, Limit, maximise
+from retention_metrics.predictive._fitting import Derivatives, Direction, Limit, from_sample, maximise
+from retention_metrics.predictive._histories import column_of
 from retention_metrics.predictive._model import Model, Scale, answer
 from retention_metrics.predictive._special import special
-from retention_metrics.predictive._sums import pooled, total
+from retention_metrics.predictive._sums import blocks, log_of_more, pooled, sums, total
 
 _FEWEST = 5
+_SAMPLE = 1 << 14
+_LARGE = 4 * _SAMPLE
 
 
 class GammaGamma(Model):
@@ -120,8 +124,12 @@ class GammaGamma(Model):
         order = np.lexsort((mean, x)) if x.size <= 10_000 else slice(None)
         x, mean, w = x[order], mean[order], w[order]
         scale = total(w * mean) / total(w)
-        starts = [(2.0, 3.0, 1.0), (0.5, 2.0, 2.0), (20.0, 5.0, 0.2)]
-        optimum = maximise(_Likelihood(x, mean / scale, w), cls.DIRECTIONS, starts)
+        starts: Sequence[Sequence[float]] = [(2.0, 3.0, 1.0), (0.5, 2.0, 2.0), (20.0, 5.0, 0.2)]
+        mean = mean / scale
+        if x.size >= _LARGE:
+            some = slice(None, None, x.size // _SAMPLE)
+            starts = from_sample(_Likelihood(x[some], mean[some], w[some]), cls.DIRECTIONS, starts)
+        optimum = maximise(_Likelihood(x, mean, w), cls.DIRECTIONS, starts)
         shifted = optimum._replace(
             parameters=optimum.parameters * [1.0, 1.0, scale],
             log_likelihood=optimum.log_likelihood - total(w) * math.log(scale),
@@ -200,8 +208,7 @@ class GammaGamma(Model):
         elif frequency is None or monetary_value is None:
             raise InvalidValue("frequency and monetary_value go together")
         x, mean = _read(frequency, monetary_value)
-        spent = np.where(np.greater(x, 0), x * mean, 0.0)
-        values = self.share_of_money(x) * (self.v + spent)
+        values = self.share_of_money(x) * (self.v + x * mean)
         reason = f"p x + q is at most 1 (q = {self.q:.4g}): such spend has no mean; use the median, or more data"
         refuse_undefined(np.isnan(values), metric="expected_spend", reason=reason, undefined=undefined)
         found: float | FloatArray = answer(values, x, mean)
@@ -209,7 +216,9 @@ class GammaGamma(Model):
 
     def share_of_money(self, x: Number) -> FloatArray:
         """Expected spend per purchase as a share of v and the money spent in x repeat purchases; NaN without a mean."""
-        below = np.asarray(self.p * x + self.q - 1)
+        below = np.asarray(self.p * x + (self.q - 1))
+        if below.size and below.min() > 0:
+            return np.asarray(self.p / below)
         return np.where(below > 0, self.p / np.where(below > 0, below, 1.0), np.nan)
 
     def simulate(self, *, frequency: Numbers, rng: np.random.Generator | int) -> FloatArray:
@@ -259,21 +268,30 @@ class _Likelihood:
         bend[0, 1] = total(n * k * both)
         bend[1, 1] = total(n * both) - customers * float(polygamma(1, q))
 
-        x, w, spent = self._x, self._w, self._spent
-        whole = np.log1p(spent / v)
-        part = np.log(spent / v) - whole
-        share = 1 / (v + spent)
-        weighted = w * share
-        own, of_count = total(weighted), total(weighted * x)
-        log_whole, log_part = total(w * whole), total(w * x * part)
+        logarithm = log_of_more(q)
+        log_whole = log_part = own = of_count = own_twice = count_twice = 0.0
+        for part in blocks(self._x.size):
+            x, w, grown = self._x[part], self._w[part], self._spent[part] / v
+            whole = logarithm(grown)
+            logs = np.log(grown)
+            logs -= whole
+            share = 1 / (1 + grown)
+            weighted = w * share
+            bought = weighted * x
+            log_whole += sums(w, whole)
+            log_part += sums(w, x, logs)
+            own += total(weighted)
+            of_count += total(bought)
+            own_twice += sums(weighted, share)
+            count_twice += sums(bought, share)
+        own, of_count, own_twice, count_twice = own / v, of_count / v, own_twice / v**2, count_twice / v**2
         value += p * log_part - q * log_whole
         slope[0] += log_part
         slope[1] -= log_whole
         slope[2] = q * customers / v - p * of_count - q * own
-        squares = weighted * share
         bend[0, 2] = -of_count
         bend[1, 2] = customers / v - own
-        bend[2, 2] = -q * customers / v**2 + p * total(squares * x) + q * total(squares)
+        bend[2, 2] = -q * customers / v**2 + p * count_twice + q * own_twice
         if not math.isfinite(value) or purchases <= 0:
             return -math.inf, slope, bend
         return value, slope, np.triu(bend) + np.triu(bend, 1).T
@@ -283,12 +301,12 @@ def _columns_of(histories: Any, *given: Any) -> tuple[Any, Any, Any]:
     """Frequency, spend and weights of an object that has them."""
     if any(column is not None for column in given):
         raise InvalidValue("pass either histories, or frequency=, monetary_value= and weights=, not both")
-    spend = getattr(histories, "monetary_value", None)
-    if not hasattr(histories, "frequency"):
+    frequency, spend, weights = (column_of(histories, name) for name in ("frequency", "monetary_value", "weights"))
+    if frequency is None:
         raise InvalidType(f"histories must have frequency and monetary_value, got {type(histories).__name__}")
     if spend is None:
         raise InvalidValue("the histories hold no money: ask the log for them with spend=True")
-    return histories.frequency, spend, getattr(histories, "weights", None)
+    return frequency, spend, weights
 
 
 def _read(frequency: Any, monetary_value: Any) -> tuple[Number, Number]:

@@ -10,6 +10,7 @@ import numpy as np
 from retention_metrics._checks import aligned, at_least, choice, freeze, refuse_if
 from retention_metrics._frames import Backend, columns_to_frame
 from retention_metrics._periods import PERIODS
+from retention_metrics._results import Result
 from retention_metrics._typing import FloatArray, IntArray, Number, Numbers, Period
 from retention_metrics.errors import InvalidType, InvalidValue
 
@@ -21,8 +22,8 @@ _SAMPLE = 4096
 _PART = 1 << 15
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Histories:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Histories(Result):
     """Purchase histories of customers, or the distinct ones with the number of customers who share each.
 
     All that the purchase models need to know of a customer. The first purchase opens the history and is not counted.
@@ -151,16 +152,17 @@ def read_histories(
 ) -> Histories:
     """Distinct checked histories for a fit, from arrays or from any object that has them."""
     if histories is not None:
-        if not all(hasattr(histories, name) for name in ("frequency", "recency", "T")):
+        own = [column_of(histories, name) for name in ("frequency", "recency", "T")]
+        if any(column is None for column in own):
             raise InvalidType(
                 "histories must have frequency, recency and T (and may have weights), "
                 f"got {type(histories).__name__}; or pass frequency=, recency= and T="
             )
         if not all(given is None for given in (frequency, recency, T, weights)):
             raise InvalidValue("pass either histories, or frequency=, recency=, T= and weights=, not both")
-        frequency, recency, T = histories.frequency, histories.recency, histories.T
-        weights = getattr(histories, "weights", None)
-        unit = one_unit(unit, getattr(histories, "unit", None))
+        frequency, recency, T = own
+        weights = column_of(histories, "weights")
+        unit = one_unit(unit, unit_of(histories))
     one_unit(unit, None)
     if frequency is None:
         raise InvalidValue("a fit needs frequency, recency and T")
@@ -174,6 +176,21 @@ def read_histories(
     if not counts.size:
         raise InvalidValue("weights are all 0: there are no customers")
     return Histories(frequency, recency, T, counts, unit)
+
+
+def column_of(table: Any, name: str) -> Any:
+    """A column of a frame or of a dictionary, or an attribute of anything else; ``None`` where there is none."""
+    # The attribute T of a pandas frame is not its column, and the columns of an Arrow table are not names.
+    names = table if isinstance(table, Mapping) else getattr(table, "column_names", getattr(table, "columns", None))
+    if names is None:
+        return getattr(table, name, None)
+    return table[name] if name in names else None
+
+
+def unit_of(table: Any) -> Period | None:
+    """The unit of time of histories that know it; frames do not."""
+    found: Period | None = getattr(table, "unit", None)
+    return found if isinstance(found, str) else None
 
 
 def refuse_thin(histories: Histories) -> None:
@@ -288,8 +305,16 @@ def code(column: FloatArray) -> tuple[FloatArray, IntArray] | None:
     return known, np.asarray(np.searchsorted(known, column), dtype=np.int64)
 
 
+def hardly_alike(column: FloatArray) -> bool:
+    """Whether all of some values, taken from everywhere in a long column, differ."""
+    sample = column[:: max(column.size // _SAMPLE, 1)]
+    return np.unique(sample).size == sample.size
+
+
 def _number(columns: tuple[FloatArray, ...]) -> tuple[IntArray, list[FloatArray], int] | None:
     """One whole number a row, in the order of the rows; the values behind it; how many numbers there could be."""
+    if columns and columns[0].size > 4 * _SAMPLE and any(hardly_alike(column) for column in columns):
+        return None
     most, key = 1, np.zeros(1, dtype=np.int64)
     values: list[FloatArray] = []
     for column in columns:

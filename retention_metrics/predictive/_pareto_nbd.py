@@ -8,12 +8,13 @@ import numpy as np
 from pydantic import Field
 
 from retention_metrics._typing import FloatArray, Period
-from retention_metrics.predictive._beta_geometric import PURCHASING
+from retention_metrics.predictive._beta_geometric import PURCHASING, starting_places
 from retention_metrics.predictive._fit import Fit, fitted
 from retention_metrics.predictive._fitting import Derivatives, Direction, Limit
 from retention_metrics.predictive._histories import Histories, per_distinct, read_histories, refuse_thin
 from retention_metrics.predictive._pareto_integral import LeftBetween, Parameters, left_between
 from retention_metrics.predictive._purchases import PurchaseModel
+from retention_metrics.predictive._smooth import few_ages, smooth
 from retention_metrics.predictive._special import (
     faded,
     legendre,
@@ -26,6 +27,8 @@ from retention_metrics.predictive._sums import more_than, rising, sums, total
 _NODES = 128
 _HALVINGS = 60
 _FALL = 44.0
+_MANY = 1024
+"""So many customers who did not buy again are worth being replaced by few ages."""
 _STRAIGHT = 40.0
 """Beyond so many units of a logarithm 1 plus its exponential is the exponential."""
 
@@ -153,10 +156,7 @@ class ParetoNbd(PurchaseModel):
         """
         read = read_histories(histories, frequency=frequency, recency=recency, T=T, weights=weights, unit=unit)
         refuse_thin(read)
-        rate = float((read.weights * read.frequency).sum()) / float((read.weights * read.T).sum())
-        length = float((read.weights * read.T).sum()) / read.customers
-        alpha = 0.5 / (1.5 * rate * length)
-        starts = [(0.5, alpha, s, beta) for s, beta in ((0.6, 0.5), (0.1, 0.1), (5.0, 10.0))]
+        starts = starting_places(cls.DIRECTIONS, read, _Likelihood, ((0.6, 0.5), (0.1, 0.1), (5.0, 10.0)))
         return fitted(cls, read, _Likelihood, starts)
 
     def _log_odds_gone(self, x: FloatArray, last: FloatArray, T: FloatArray) -> FloatArray:
@@ -237,20 +237,36 @@ class _Likelihood:
     """Log-likelihood of distinct histories, with gradient and Hessian in (r, alpha, s, beta)."""
 
     def __init__(self, histories: Histories) -> None:
-        self._histories = histories
+        self._rows = (histories.frequency, histories.recency, histories.T, histories.weights)
         self._purchases = more_than(histories.frequency, histories.weights)
+        self._ages = np.zeros(0)
+        once = histories.frequency == 0
+        if np.count_nonzero(once) >= _MANY:
+            self._ages, weights = few_ages(histories.T[once], histories.weights[once])
+            none = np.zeros(self._ages.size)
+            self._few = [
+                np.concatenate([more, column[~once]])
+                for more, column in zip((none, none, self._ages, weights), self._rows, strict=True)
+            ]
 
     def __call__(self, parameters: FloatArray) -> Derivatives:
-        r, alpha, s, beta = parameters.tolist()
+        own: Parameters = tuple(parameters.tolist())
+        r = own[0]
         value, slope, bend = 0.0, np.zeros(4), np.zeros((4, 4))
         value, slope[0], bend[0, 0] = rising(r, self._purchases)
-        h = self._histories
-        own = (r, alpha, s, beta)
-        for batch in left_between(h.frequency, h.recency, h.T, own):
+        x, last, T, w = self._few if self._ages.size and self._suffice(own) else self._rows
+        for batch in left_between(x, last, T, own):
             at = batch.rows
-            more = _part(h.frequency[at], h.recency[at], h.T[at], h.weights[at], own, batch)
+            more = _part(x[at], last[at], T[at], w[at], own, batch)
             value, slope, bend = value + more[0], slope + more[1], bend + more[2]
         return value, slope, np.triu(bend) + np.triu(bend, 1).T
+
+    def _suffice(self, parameters: Parameters) -> bool:
+        """Whether few ages stand for all of those who did not buy again."""
+        none = np.zeros(self._ages.size)
+        r, alpha, s, beta = parameters
+        model = ParetoNbd(r=r, alpha=alpha, s=s, beta=beta)
+        return smooth(model._log_likelihood(none, none, self._ages))
 
 
 def _log_fall(x: FloatArray, last: FloatArray, T: FloatArray, parameters: Parameters) -> FloatArray:

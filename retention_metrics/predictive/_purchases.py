@@ -24,6 +24,9 @@ class PurchaseModel(Model):
 
     Every question may be asked of a customer, with ``frequency``, ``recency`` and ``T``, or without them of somebody
     who has just made the first purchase. Numbers give a float, arrays an array of the broadcast shape.
+
+    A model has no uncertainty of its own: intervals of any answer come from the fit, as in
+    ``fit.interval("expected_purchases", 52)``.
     """
 
     WHOLE_TIMES: ClassVar[bool] = False
@@ -33,6 +36,7 @@ class PurchaseModel(Model):
     SCALES: ClassVar[dict[str, Scale]] = {
         "log_likelihood": "identity",
         "probability_alive": "logit",
+        "alive_history": "logit",
         "expected_purchases": "log",
         "purchase_count_pmf": "logit",
         "expected_residual_transactions": "log",
@@ -327,7 +331,7 @@ class PurchaseModel(Model):
         """Probability that one customer was still one, as it stood at earlier times.
 
         Args:
-            purchases: Times of the repeat purchases since the first one, > 0, in any order.
+            purchases: Times of the repeat purchases since the first one, > 0, in any order; ``[]`` if there was none.
             at: Time or times since the first purchase at which to ask, >= 0.
 
         Returns:
@@ -340,7 +344,8 @@ class PurchaseModel(Model):
         References:
             Fader, Hardie & Lee (2005), *Marketing Science* 24(2), 275-284, for the probability itself.
         """
-        times = np.sort(np.atleast_1d(at_least(0, open_low=True, purchases=purchases)))
+        made = at_least(0, open_low=True, purchases=purchases) if np.size(purchases) else np.empty(0)
+        times = np.sort(np.atleast_1d(made))
         refuse_if(np.diff(times) == 0, "purchases must be at different times; those of one day count as one")
         when = at_least(0, at=at)
         so_far = np.searchsorted(times, when, side="right")

@@ -8,7 +8,8 @@ from pydantic import Field
 
 from retention_metrics._checks import at_least, finite, first_true, generator, refuse_if, refuse_undefined, whole
 from retention_metrics._typing import FloatArray, Numbers, Period, Undefined, Vector
-from retention_metrics.errors import InvalidValue
+from retention_metrics.cohorts import CohortTable
+from retention_metrics.errors import InvalidType, InvalidValue
 from retention_metrics.predictive._fit import Fit, conclude
 from retention_metrics.predictive._fitting import Derivatives, Direction, Limit, maximise
 from retention_metrics.predictive._histories import one_unit, per_distinct
@@ -79,6 +80,8 @@ class ShiftedBetaGeometric(Model):
     @classmethod
     def fit(
         cls,
+        table: CohortTable | None = None,
+        /,
         *,
         survivors: Vector | None = None,
         durations: Vector | None = None,
@@ -86,9 +89,11 @@ class ShiftedBetaGeometric(Model):
         weights: Vector | None = None,
         unit: Period | None = None,
     ) -> Fit[Self]:
-        """Fit the model by maximum likelihood, to the survivors of one cohort or to lifetimes.
+        """Fit the model by maximum likelihood, to cohorts, to the survivors of one cohort, or to lifetimes.
 
         Args:
+            table: A table of cohorts of a log with one payment a period, ``orders.cohorts(counting="on_or_after")``:
+                all cohorts are one base, each as far as it was observed. Its period is the unit.
             survivors: Customers of one cohort at the start and after each renewal, never rising. Counts, not percent,
                 for standard errors that mean something.
             durations: In place of ``survivors``: the renewal at which each customer left (1, 2, ...), or for those
@@ -101,7 +106,7 @@ class ShiftedBetaGeometric(Model):
             A :class:`Fit`: the model, covariance, standard errors, likelihood, and what the data leave open.
 
         Raises:
-            InvalidValue: Survivors rise, nobody left, or lifetimes are not whole.
+            InvalidValue: Survivors rise, nobody left, lifetimes are not whole, or ages of the table are no periods.
             InvalidType: A value is not a plain number.
 
         Warns:
@@ -111,11 +116,14 @@ class ShiftedBetaGeometric(Model):
             Fader & Hardie (2007), *Journal of Interactive Marketing* 21(1), 76-90, appendix B.
         """
         one_unit(unit, None)
-        if (survivors is None) == (durations is None):
-            raise InvalidValue("pass either survivors, or durations")
-        if survivors is not None:
-            if observed is not None or weights is not None:
-                raise InvalidValue("observed and weights go with durations")
+        if sum(given is not None for given in (table, survivors, durations)) != 1:
+            raise InvalidValue("pass one of a table of cohorts, survivors, or durations")
+        if durations is None and (observed is not None or weights is not None):
+            raise InvalidValue("observed and weights go with durations")
+        if table is not None:
+            unit = one_unit(unit, _period_of(table))
+            times, left, counts = _of_table(table)
+        elif survivors is not None:
             times, left, counts = _of_cohort(survivors)
         else:
             times, left, counts = _of_lifetimes(durations, observed, weights)
@@ -323,13 +331,40 @@ def _of_cohort(survivors: Vector) -> tuple[FloatArray, Any, FloatArray]:
     there = at_least(0, survivors=survivors)
     if isinstance(there, float) or there.ndim != 1 or there.size < 3:
         raise InvalidValue("survivors must be the customers at the start and after at least two renewals")
+    return _steps_of(there, "survivors")
+
+
+def _steps_of(there: FloatArray, name: str) -> tuple[FloatArray, Any, FloatArray]:
+    """Lifetimes of those who were there at the start, and after each renewal."""
     rises = first_true(np.diff(there) > 0)
     if rises is not None:
-        raise InvalidValue(f"survivors must never rise, but do from [{rises[0]}] to [{rises[0] + 1}]")
+        raise InvalidValue(f"{name} must never rise, but do from [{rises[0]}] to [{rises[0] + 1}]")
     renewals = there.size - 1
     times = np.append(np.arange(1.0, renewals + 1), renewals)
     left = np.append(np.ones(renewals), 0.0).astype(bool)
     return times, left, np.append(-np.diff(there), there[-1])
+
+
+def _period_of(table: CohortTable) -> Period:
+    """The period of a table in which each customer is in one cohort and each column is one period."""
+    if not isinstance(table, CohortTable):
+        raise InvalidType(f"table must be a CohortTable, got {type(table).__name__}; or pass survivors= or durations=")
+    if table.anchor != "first" or table.min_events != 1 or table.window is not None or table.brackets is not None:
+        raise InvalidValue("table must have one column a period, and customers in the cohort of their first one")
+    return table.period
+
+
+def _of_table(table: CohortTable) -> tuple[FloatArray, Any, FloatArray]:
+    """Lifetimes of all cohorts, each as far as it was observed."""
+    parts = []
+    for label, size, kept, known in zip(table.labels, table.sizes, table.retained, table.observed, strict=True):
+        there = np.append(float(size), kept[1:][known[1:]])
+        if there.size > 1 and size:
+            parts.append(_steps_of(there, f"the customers of cohort {label}"))
+    if not parts:
+        raise InvalidValue("table has no cohort that was observed after its first period")
+    times, left, counts = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+    return times, left.astype(bool), counts
 
 
 def _of_lifetimes(durations: Any, observed: Any, weights: Any) -> tuple[FloatArray, Any, FloatArray]:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from retention_metrics._checks import at_least, finite, freeze, refuse_if, single
 from retention_metrics._frames import Backend, columns_to_frame
+from retention_metrics._results import Readable, Result
 from retention_metrics._typing import FloatArray, Numbers, Scalar
 from retention_metrics.errors import InvalidType, InvalidValue
 from retention_metrics.predictive._fit import Fit
@@ -19,6 +20,8 @@ from retention_metrics.predictive._purchases import PurchaseModel
 
 _MOST_PAST = 7
 _AS_GOOD = 2.0
+_HARDLY = 0.01
+"""Errors in a holdout that differ by a smaller share are taken for equal."""
 
 
 class PastRow(BaseModel):
@@ -63,8 +66,8 @@ class RevenueForecast(BaseModel):
     naive_mean_absolute_error: float
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Tracking:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Tracking(Result):
     """Repeat purchases of a cohort as it ages, counted and expected; read-only arrays.
 
     Attributes:
@@ -90,8 +93,8 @@ class Tracking:
         return columns_to_frame(self.to_dict(), backend)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Validation:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Validation(Result):
     """What a model expected of a holdout, beside what came; read-only arrays.
 
     Attributes:
@@ -144,6 +147,10 @@ class Validation:
             past = f"{row.past}{'+' if row.more else ''}"
             lines.append(f"{past:>5} {row.customers:>10,.0f} {row.actual:>8.3f} {row.expected:>8.3f} {row.naive:>8.3f}")
         lines.append(f"  all {self.actual:>19,.0f} {self.expected:>8,.0f} {self.naive:>8,.0f}")
+        lines.append(f"{'holdout':>7} {'customers':>17} {'model':>8}")
+        for number, came, expected in zip(self.counts, self.actual_customers, self.expected_customers, strict=True):
+            counted = f"{number:.0f}{'+' if number == self.counts[-1] else ''}"
+            lines.append(f"{counted:>7} {came:>17,.0f} {expected:>8,.0f}")
         lines.append(
             f"mean absolute error {self.mean_absolute_error:.3f}, naive {self.naive_mean_absolute_error:.3f}; "
             f"root mean squared {self.root_mean_squared_error:.3f}, naive {self.naive_root_mean_squared_error:.3f}"
@@ -277,7 +284,7 @@ def expected_tracking(model: Any, *, T: Numbers, at: Numbers, weights: Numbers |
     counted = np.broadcast_to(at_least(0, weights=1.0 if weights is None else weights), ages.shape)
     known, inverse = np.unique(ages, return_inverse=True)
     many = np.bincount(inverse, counted)
-    when = np.atleast_1d(np.asarray(at, dtype=np.float64))
+    when = np.atleast_1d(finite(at=at))
     times = np.maximum(known + when[:, None], 0)
     found: FloatArray = (many * per_distinct(asked.expected_purchases, times)).sum(axis=1)
     return found
@@ -293,7 +300,9 @@ class ComparedModel(BaseModel):
         aic: Akaike's criterion; the smaller, the better.
         bic: Bayesian criterion; the smaller, the better.
         boundary: What it becomes, if its maximum lies on a boundary.
-        holdout_error: Mean absolute error per customer in the holdout, if one was given.
+        holdout_error: Root mean squared error per customer in the holdout, if one was given. It is least for the right
+            expectation, which of the mean absolute error does not hold: half of the customers or more buy nothing, and
+            a forecast of nothing for all would do well by it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -307,7 +316,7 @@ class ComparedModel(BaseModel):
     holdout_error: float | None
 
 
-class ModelComparison(BaseModel):
+class ModelComparison(Readable, BaseModel):
     """Models fitted to the same histories, the best by Akaike's criterion first."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -316,17 +325,21 @@ class ModelComparison(BaseModel):
 
     @property
     def answer(self) -> str:
-        """Which model to take, in plain words."""
+        """Which model to take, in plain words: by likelihood, and by the holdout if there is one."""
         best = self.rows[0]
         near = [row for row in self.rows[1:] if row.aic - best.aic < _AS_GOOD]
         simpler = [row for row in near if row.free < best.free]
+        taken = simpler[0] if simpler else best
         if simpler:
-            return f"{simpler[0].model} is as good as {best.model} and simpler."
-        if near:
-            return f"{best.model} fits best, but {' and '.join(row.model for row in near)} cannot be told from it."
-        if len(self.rows) == 1:
+            said = f"{taken.model} is as good as {best.model} and simpler."
+        elif near:
+            said = f"{best.model} fits best, but {' and '.join(row.model for row in near)} cannot be told from it."
+        elif len(self.rows) == 1:
             return f"{best.model} stands alone: there is nothing to compare it with."
-        return f"{best.model} fits best, by {self.rows[1].aic - best.aic:.1f} of AIC before {self.rows[1].model}."
+        else:
+            said = f"{best.model} fits best, by {self.rows[1].aic - best.aic:.1f} of AIC before {self.rows[1].model}."
+        errors = {row.model: row.holdout_error for row in self.rows if row.holdout_error is not None}
+        return f"{said} {_in_holdout(taken.model, errors)}" if errors else said
 
     def __str__(self) -> str:
         width = max(len(row.model) for row in self.rows)
@@ -346,17 +359,20 @@ def compare(fits: Sequence[Fit[Any]], *, validations: Sequence[Validation] | Non
 
     .. math:: \text{AIC} = 2 k - 2 \ln L, \qquad \text{BIC} = k \ln n - 2 \ln L
 
-    Parameters that ran to a limit are not counted in k.
+    Parameters that ran to a limit are not counted in k. Models whose AIC differs by less than 2 cannot be told apart by
+    likelihood, and of these the one with the fewest parameters is as good; errors in the holdout that differ by less
+    than 1 % are taken for equal.
 
     Args:
         fits: Fits of :class:`BgNbd`, :class:`MbgNbd`, :class:`ParetoNbd` to the same histories.
-        validations: What :func:`validate` said of each, in the same order.
+        validations: What :func:`validate` said of each, in the same order, on the same holdout.
 
     Returns:
         A :class:`ModelComparison`, the best by AIC first, with the answer in plain words.
 
     Raises:
-        InvalidValue: There is nothing to compare, or the fits rest on different customers.
+        InvalidValue: There is nothing to compare, the fits rest on different customers, or a validation is of another
+            model or holdout.
         InvalidType: Something is not a fit.
 
     Examples:
@@ -376,6 +392,16 @@ def compare(fits: Sequence[Fit[Any]], *, validations: Sequence[Validation] | Non
     kinds = {(fit.customers, fit.histories, fit.model.unit, fit.model.WHOLE_TIMES) for fit in fits}
     if len(kinds) > 1:
         raise InvalidValue("the fits rest on different histories or units of time, so their likelihoods do not compare")
+    for fit, told in zip(fits, validations or (), strict=validations is not None):
+        if not isinstance(told, Validation):
+            raise InvalidType(f"validations must be what validate gives, got {type(told).__name__}")
+        if told.model != type(fit.model).__name__:
+            raise InvalidValue(
+                f"validations must be in the order of the fits: {told.model} stands beside a fit of "
+                f"{type(fit.model).__name__}"
+            )
+    if len({(told.actual, float(told.actual_customers.sum())) for told in validations or ()}) > 1:
+        raise InvalidValue("the validations are of different holdouts, so their errors do not compare")
     rows = [
         ComparedModel(
             model=type(fit.model).__name__,
@@ -384,11 +410,22 @@ def compare(fits: Sequence[Fit[Any]], *, validations: Sequence[Validation] | Non
             aic=fit.aic,
             bic=fit.bic,
             boundary=tuple(limit.becomes for limit in fit.boundary),
-            holdout_error=None if validations is None else validations[i].mean_absolute_error,
+            holdout_error=None if validations is None else validations[i].root_mean_squared_error,
         )
         for i, fit in enumerate(fits)
     ]
     return ModelComparison(rows=tuple(sorted(rows, key=lambda row: row.aic)))
+
+
+def _in_holdout(taken: str, errors: dict[str, float]) -> str:
+    """Whether the holdout agrees with a choice."""
+    least = min(errors, key=lambda model: errors[model])
+    if max(errors.values()) <= errors[least] * (1 + _HARDLY):
+        return f"The holdout does not tell them apart: errors differ by less than {_HARDLY:.0%}."
+    if errors[taken] <= errors[least] * (1 + _HARDLY):
+        return "The holdout agrees: none errs less there" + (f" by {_HARDLY:.0%} or more." if least != taken else ".")
+    more = errors[taken] / errors[least] - 1
+    return f"The holdout does not agree: {taken} errs {more:.0%} more there than {least}; to forecast, take {least}."
 
 
 def _purchase_model(given: Any) -> PurchaseModel:

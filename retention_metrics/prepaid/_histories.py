@@ -4,12 +4,14 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from retention_metrics._periods import periods_of
 from retention_metrics._typing import BoolArray, IntArray, Period
 from retention_metrics.prepaid._book import Book, rights_left
 from retention_metrics.prepaid._columns import EXPIRY, FREEZE, REFUND, VISIT, VOID
 from retention_metrics.prepaid._ledger import Ledger
+from retention_metrics.prepaid._packages import NEVER
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,25 +35,41 @@ class Trials:
     used_up: IntArray
 
 
+FOR_EVER = -1
+"""Trials of a package that does not expire."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class LivePackages:
-    """Packages with sessions left at the end of the book, one a place in each array; money in minor units.
+    """Packages with sessions left, or used up and not paid in full; one a place in each array, money in minor units.
 
     Attributes:
+        opens: Running number of the first period that is not over at the end of the book.
+        name: Id of the package.
         plan: Place of the plan among those of the ledger.
         price: Price, or the value that was taken over.
         sessions: Sessions that it held.
         left: Sessions left.
         silent: Whole periods without activity so far.
+        rests: Periods to come without a trial: those with frozen days, and one in which it has been visited already.
+        trials: Periods to come in which it is usable to their end, those without a trial included; :data:`FOR_EVER`.
+        waits: Whether its validity counts from a first visit that has yet to come.
+        unpaid: What is still to be paid of the price.
         liability: What is owed on it.
         cost: What a session costs to deliver.
     """
 
+    opens: int
+    name: NDArray[np.object_]
     plan: IntArray
     price: IntArray
     sessions: IntArray
     left: IntArray
     silent: IntArray
+    rests: IntArray
+    trials: IntArray
+    waits: BoolArray
+    unpaid: IntArray
     liability: IntArray
     cost: IntArray
 
@@ -68,23 +86,34 @@ def trials_of(ledger: Ledger, step: Period, buckets: int) -> Trials:
 
 
 def live_packages(ledger: Ledger, step: Period) -> LivePackages:
-    """The packages with sessions left, and for how many periods they have been silent.
+    """The packages with sessions left, for how many periods they have been silent, and for how many they will last.
 
     A period that is not over at the end of the book has not been silent yet, and frozen periods are not silent either.
     """
     made = ledger._book
-    left = rights_left(made)
-    live = np.flatnonzero(left > 0)
     packages, standing = made.packages, made.replay.standing
+    left, unpaid = rights_left(made), packages.price - standing.paid
+    closed = standing.expired | standing.refunded | packages.term
+    some = np.flatnonzero((left > 0) | (~closed & (unpaid > 0)))
+    histories = _Histories(made, step)
     balance = standing.paid - standing.earned - standing.settled - standing.breakage
+    expires = standing.dates.expires
+    closes = np.maximum(expires + ledger._options.rules.grace_days, packages.posted)
+    lasting = periods_of(np.where(expires < NEVER, closes, made.as_of) + 1, step) - (histories.end + 1)
     return LivePackages(
-        plan=packages.plan[live],
-        price=packages.price[live],
-        sessions=packages.sessions[live],
-        left=left[live],
-        silent=_Histories(made, step).silent()[live],
-        liability=np.maximum(balance, 0)[live],
-        cost=packages.cost[live],
+        opens=histories.end + 1,
+        name=made.columns.packages[packages.code[some]],
+        plan=packages.plan[some],
+        price=packages.price[some],
+        sessions=packages.sessions[some],
+        left=left[some],
+        silent=histories.silent()[some],
+        rests=histories.rests()[some],
+        trials=np.where(expires < NEVER, lasting, FOR_EVER)[some],
+        waits=(packages.waits & (standing.dates.start == NEVER))[some],
+        unpaid=unpaid[some],
+        liability=np.maximum(balance, 0)[some],
+        cost=packages.cost[some],
     )
 
 
@@ -150,6 +179,14 @@ class _Histories:
         rests = np.bincount(which[period >= resumes[which]], minlength=len(self.packages))
         silent: IntArray = np.maximum(self.end - resumes + 1 - rests, 0)
         return silent
+
+    def rests(self) -> IntArray:
+        """Periods after the last whole one in which each package has no trial: it is frozen, or was visited already."""
+        until = np.array(periods_of(self.made.replay.standing.dates.frozen_until, self.step))
+        which, period, _ = self.visited
+        np.maximum.at(until, which, period)
+        rests: IntArray = np.maximum(until - self.end, 0)
+        return rests
 
     def trials(self, buckets: int) -> Trials:
         """See :func:`trials_of`."""

@@ -9,12 +9,12 @@ import numpy as np
 from retention_metrics._checks import choice, freeze, generator, whole
 from retention_metrics._frames import Backend, columns_to_frame
 from retention_metrics._periods import PERIODS, first_day
+from retention_metrics._results import Result, text_table
 from retention_metrics._stats import Intervals, wilson
 from retention_metrics._typing import FloatArray, IntArray, Period
 from retention_metrics.errors import InvalidType, InvalidValue, UndefinedMetric
 from retention_metrics.prepaid import Ledger
 from retention_metrics.prepaid._histories import trials_of
-from retention_metrics.prepaid._text import text_table
 from retention_metrics.redemption._counts import whole_count
 from retention_metrics.redemption._goodness import GoodnessOfFit, compare
 
@@ -29,8 +29,8 @@ class ParameterDraws(NamedTuple):
     refund: FloatArray
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class RedemptionFit:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class RedemptionFit(Result):
     r"""A redemption model with what it was estimated from.
 
     Attributes:
@@ -188,10 +188,13 @@ class RedemptionFit:
 
     def __str__(self) -> str:
         """The hazards with their intervals, by gap bucket."""
-        columns: dict[str, list[Any]] = self._columns()
-        columns["gap"][-1] = f"{columns['gap'][-1]}+"
-        for name in ("hazard", "hazard_low", "hazard_high", "refund", "refund_low", "refund_high"):
-            columns[name] = [None if each != each else f"{each:.4f}" for each in columns[name]]
+        found: dict[str, list[Any]] = self._columns()
+        found["gap"][-1] = f"{found['gap'][-1]}+"
+        columns = {name: found[name] for name in ("gap", "exposure", "visits", "refunds")}
+        for name, title in (("hazard", "95% interval"), ("refund", "95% of refund")):
+            columns[name] = [f"{each:.4f}" for each in found[name]]
+            limits = zip(found[f"{name}_low"], found[f"{name}_high"], strict=True)
+            columns[title] = [None if low != low else f"{low:.4f}-{high:.4f}" for low, high in limits]
         notes = [f"gaps {', '.join(map(str, each))} share one hazard, being thin" for each in self.merged]
         return "\n".join([text_table(columns), *notes])
 

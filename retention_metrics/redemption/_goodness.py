@@ -9,14 +9,14 @@ import numpy as np
 from retention_metrics._checks import freeze
 from retention_metrics._frames import Backend, columns_to_frame
 from retention_metrics._periods import first_day, label, period_of
+from retention_metrics._results import Result, text_table
 from retention_metrics._stats import chi_squared_p
 from retention_metrics._typing import FloatArray, IntArray, Period
 from retention_metrics.errors import UndefinedMetric
-from retention_metrics.prepaid._text import text_table
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class GoodnessOfFit:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class GoodnessOfFit(Result):
     r"""Visits observed against those that a model expects.
 
     .. math::

@@ -7,10 +7,10 @@ from typing import Any, overload
 import numpy as np
 
 from retention_metrics._checks import at_least, fraction, freeze, mapping, refuse_if, single
+from retention_metrics._results import text_table
 from retention_metrics._typing import FloatArray, IntArray, Number, Numbers, Period, Scalar, Vector
 from retention_metrics.errors import InvalidValue, UndefinedMetric
 from retention_metrics.prepaid import Ledger
-from retention_metrics.prepaid._text import text_table
 from retention_metrics.redemption._counts import whole_count
 from retention_metrics.redemption._fit import RedemptionFit, fit_book
 from retention_metrics.redemption._recursion import ExpectedRedemption, expected_course, outstanding_after

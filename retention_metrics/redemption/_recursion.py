@@ -8,13 +8,13 @@ import numpy as np
 
 from retention_metrics._checks import freeze
 from retention_metrics._frames import Backend, columns_to_frame
+from retention_metrics._results import Result, text_table
 from retention_metrics._typing import FloatArray, IntArray
-from retention_metrics.prepaid._text import text_table
 from retention_metrics.redemption._waits import sessions_per_visit
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ExpectedRedemption:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class ExpectedRedemption(Result):
     """Expected redemption by period, exact, for customers who come as the model says.
 
     The arrays have one element a period. Sold sessions, and those outstanding at the start, are delivered, refunded or

@@ -1,0 +1,8 @@
+"""Telling what is being computed."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import TypeAlias
+
+Progress: TypeAlias = Callable[[str], AbstractContextManager[object]]
+"""Called with what is being computed; returns a context manager for the time it takes."""
