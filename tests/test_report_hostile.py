@@ -204,3 +204,66 @@ def test_orders_without_sources_say_what_spend_needs(logs):
 def test_plans_are_asked_for(logs):
     with pytest.raises(InvalidValue, match="give plans"):
         report.build(prepaid=logs["prepaid"], as_of=AS_OF)
+
+
+def _survey(rows, **columns):
+    frame = pl.DataFrame(rows, schema=["who", "day", "score", "agent"], orient="row")
+    return Responses(frame, customer="who", time="day", score="score", **columns)
+
+
+def _said(built, name):
+    part = next(each for each in built.sections if each.name == name)
+    return {each.words.key: dict(each.words.values) for each in part.sentences}
+
+
+def test_half_of_a_short_survey_is_set_against_the_other_half():
+    """Five whole months and a running one: April and May against February and March; each customer once in each."""
+    scores = {1: [0, 0], 2: [9, 9, 3], 3: [9, 7], 4: [2, 9], 5: [7, 2, 2], 6: [10, 10]}
+    rows = [(f"{m}-{i}", dt.date(2026, m, 9), each, None) for m, many in scores.items() for i, each in enumerate(many)]
+    rows += [("4-1", dt.date(2026, 5, 30), 1, None), ("3-0", dt.date(2026, 4, 30), 8, None)]
+    said = _said(report.build(survey=_survey(rows), as_of="2026-06-20"), "nps")
+    (told,) = (said[key] for key in ("nps.rose", "nps.fell", "nps.same") if key in said)
+    assert (told["earlier"], told["later"]) == ("2026-02 \N{EN DASH} 2026-03", "2026-04 \N{EN DASH} 2026-05")
+    assert told["before"] == pytest.approx(100 * (3 - 1) / 5)  # 9, 9, 3, 9, 7
+    assert told["now"] == pytest.approx(100 * (0 - 4) / 6)  # 2, 1 in place of 9, 7, 2, 2, 8
+    assert told["change"] == pytest.approx(told["now"] - told["before"])
+    assert ("nps.same" in said) == (told["low"] <= 0 <= told["high"])
+
+
+@pytest.mark.parametrize("months", [[6], [5, 6], [1, 4, 5, 6]])
+def test_a_survey_with_nothing_to_compare_has_no_trend_to_tell(months):
+    """One whole month or none, or nobody in the earlier half: of five whole months, February and March."""
+    rows = [(f"c{month}", dt.date(2026, month, 9), 9, None) for month in months]
+    told = _said(report.build(survey=_survey(rows), as_of="2026-06-20"), "nps")
+    assert not {"nps.rose", "nps.fell", "nps.same", "unanswered"} & set(told)
+
+
+@pytest.mark.parametrize("kind", [pl.String, pl.Int64, pl.Float64, pl.Categorical])
+def test_the_score_without_an_agent_takes_names_of_any_kind(kind):
+    """Agent 7 asks nobody and writes tens; a customer of theirs who answered elsewhere keeps that answer."""
+    rows = [(f"a{i}", day(i), 10, "7") for i in range(60)]
+    rows += [(f"b{i}", day(i), (9, 7, 8, 2, 5)[i % 5], str(i % 2)) for i in range(80)]
+    rows += [("a59", day(0), 0, None)]
+    frame = _survey(rows, agent="agent")._log.frame.collect().to_native()
+    agents = frame["agent"].cast(pl.Int64).cast(kind) if kind.is_numeric() else frame["agent"].cast(kind)
+    survey = Responses(frame.with_columns(agent=agents), customer="who", time="day", score="score", agent="agent")
+    told = _said(report.build(survey=survey, as_of=AS_OF), "trust")
+    assert told["trust.look"]["names"] == ["7"]
+    assert told["trust.without"]["score"] == pytest.approx(100 * (16 - 33) / 81)
+    assert told["trust.without"]["all"] == pytest.approx(100 * (60 + 16 - 32) / 140)
+
+
+def test_nobody_left_without_the_agents_is_no_score():
+    rows = [(who, day(1), 9, "ann") for who in ("a", "a", "b")]
+    told = _said(report.build(survey=_survey(rows, agent="agent"), as_of=AS_OF), "trust")
+    assert set(told) == {"trust.look"}
+
+
+def test_worth_says_which_money_is_not_in_it(logs):
+    for beside, key in (
+        ({}, None),
+        ({"subscriptions": logs["subscriptions"]}, "worth.beside_subscriptions"),
+        ({"prepaid": logs["prepaid"], "plans": logs["plans"]}, "worth.beside_packages"),
+    ):
+        told = _said(report.build(logs["orders"], **beside, as_of=AS_OF, lost_after=60), "worth")
+        assert {each for each in told if each.startswith("worth.beside")} == ({key} if key else set())

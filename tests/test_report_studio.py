@@ -80,6 +80,12 @@ def value(numbers):
     return found.__getitem__
 
 
+@pytest.fixture(scope="module")
+def said(numbers):
+    found = {(part["name"], each["key"]): each["values"] for part in numbers["sections"] for each in part["sentences"]}
+    return lambda section, key: found[section, key]
+
+
 def test_every_question_has_its_section(numbers):
     assert [part["name"] for part in numbers["sections"]] == SECTIONS
     unanswered = [part["name"] for part in numbers["sections"] if "unanswered" in {s["key"] for s in part["sentences"]}]
@@ -160,3 +166,54 @@ def test_russian_is_written_as_russians_write(page):
     assert "1\N{NO-BREAK SPACE}400" in page.figures
     assert "границы 95 %" in page.text  # within a picture
     assert "No answer" not in page.text
+
+
+def _points(scores):
+    """Score, and its counts of promoters, passives and detractors."""
+    counts = [sum(lo <= each <= hi for each in scores) for lo, hi in ((9, 10), (7, 8), (0, 6))]
+    return 100 * (counts[0] - counts[2]) / len(scores), counts
+
+
+def _latest(rows):
+    return list({row["client_id"]: int(row["score"]) for row in sorted(rows, key=lambda x: x["answered_at"])}.values())
+
+
+def test_the_trend_sets_the_last_year_against_the_one_before(rows, said):
+    answers = rows("survey")
+    before, now = (
+        _latest([row for row in answers if first <= row["answered_at"][:7] <= last])
+        for first, last in (("2024-11", "2025-10"), ("2025-11", "2026-10"))
+    )
+    fell = said("nps", "nps.fell")
+    assert fell["before"] == pytest.approx(_points(before)[0])
+    assert fell["now"] == pytest.approx(_points(now)[0])
+    assert fell["change"] == pytest.approx(_points(now)[0] - _points(before)[0])
+    # Adjusted Wald: 3/4, 3/2 and 3/4 answers more in each year.
+    centre, variance = 0.0, 0.0
+    for sign, scores in ((1, now), (-1, before)):
+        good, even, bad = (count + more for count, more in zip(_points(scores)[1], (0.75, 1.5, 0.75), strict=True))
+        n = good + even + bad
+        centre += sign * (good - bad) / n
+        variance += ((good + bad) / n - ((good - bad) / n) ** 2) / n
+    half = 1.959964 * variance**0.5
+    assert fell["low"] == pytest.approx(100 * (centre - half), abs=1e-3)
+    assert fell["high"] == pytest.approx(100 * (centre + half), abs=1e-3)
+    assert (fell["earlier"], fell["later"]) == ("2024-11 \N{EN DASH} 2025-10", "2025-11 \N{EN DASH} 2026-10")
+
+
+def test_the_score_is_also_told_without_those_who_deserve_a_look(rows, said):
+    others = _latest([row for row in rows("survey") if row["agent"] != "administrator"])
+    told = said("trust", "trust.without")
+    assert told["score"] == pytest.approx(_points(others)[0])
+    assert told["all"] == pytest.approx(_points(_latest(rows("survey")))[0])
+    assert told["low"] < told["score"] < told["high"] < told["all"]
+
+
+def test_the_forecast_says_what_is_not_in_it(rows, files, said):
+    plans = json.loads(files["plans"].read_text(encoding="utf-8"))
+    told = said("gap", "gap.no_refunds")
+    assert told["plans"] == [plan["id"] for plan in plans if plan["refund"]["kind"] == "none"]
+    paid = [int(row["amount"]) for row in rows("prepaid") if row["kind"] == "refund" and row["date"][:7] > "2025-10"]
+    assert told["paid"] == pytest.approx(sum(paid) / 100)
+    assert told["months"] == 12
+    assert said("gap", "gap.outside") == said("worth", "worth.beside_both") == {}

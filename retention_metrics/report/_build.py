@@ -175,7 +175,7 @@ def build(
                 margin_share=share,
                 progress=progress,
             )
-            sections += order_sections(found)
+            sections += order_sections(found, subscriptions=subscriptions is not None, packages=prepaid is not None)
             missing += order_missing(found)
         if ads is None:
             missing.append(("ads", "ads"))

@@ -101,6 +101,7 @@ def _told(book: Book, found: CashGapForecast, plan: PackagePlan, sales: float, f
         yield Sentence(words("gap.none"))
     if hold > 0.05:
         yield Sentence(words("gap.costs", share=hold), warns=True)
+    yield Sentence(words("gap.outside"))
     yield Picture("gap", lambda: cash_and_debt(found, exponent=book.exponent))
     rows = tuple(
         (
@@ -121,8 +122,11 @@ def _told(book: Book, found: CashGapForecast, plan: PackagePlan, sales: float, f
         Column("drawn_50", "money"),
     )
     yield Table("gap", header, rows)
-    if any(each.refund.kind == "none" for each in book.ledger.plans):
-        yield Sentence(words("gap.no_refunds"))
+    kept = [each.id for each in book.ledger.plans if each.refund.kind == "none"]
+    if 0 < len(kept) < len(book.ledger.plans):
+        refunds = book.ledger.roll_forward().refunds_paid[-_MONTHS:]
+        paid = book.money(int(refunds.sum()))
+        yield Sentence(words("gap.no_refunds", plans=kept, months=refunds.size, paid=paid))
     yield Sentence(
         words(
             "gap.supposed", sales=sales, plan=plan.id, costs=book.money(fixed_costs), paths=found.paths, months=_PERIODS

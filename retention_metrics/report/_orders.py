@@ -114,14 +114,15 @@ def ask_orders(
     )
 
 
-def order_sections(found: OrderAnswers) -> Iterator[Section]:
-    """The questions that orders answer."""
+def order_sections(found: OrderAnswers, *, subscriptions: bool, packages: bool) -> Iterator[Section]:
+    """The questions that orders answer, beside files of subscriptions or packages or without."""
+    beside = "both" if subscriptions and packages else "subscriptions" if subscriptions else "packages"
     yield Section("base", tuple(_base(found)))
     yield Section("return", tuple(_return(found)))
     yield Section("status", tuple(_status(found)))
     yield Section("months", tuple(_months(found)))
     yield Section("cohorts", tuple(_cohorts(found)))
-    yield Section("worth", tuple(_worth(found)))
+    yield Section("worth", tuple(_worth(found, beside if subscriptions or packages else None)))
 
 
 def order_missing(found: OrderAnswers) -> Iterator[tuple[str, str]]:
@@ -220,7 +221,7 @@ def _cohorts(found: OrderAnswers) -> Iterator[Item]:
     yield Sentence(words("cohorts.pooled"))
 
 
-def _worth(found: OrderAnswers) -> Iterator[Item]:
+def _worth(found: OrderAnswers, beside: str | None) -> Iterator[Item]:
     held = found.summary
     if held.revenue is None:
         yield Sentence(words("worth.no_amounts"))
@@ -235,6 +236,8 @@ def _worth(found: OrderAnswers) -> Iterator[Item]:
     yield (
         Sentence(words("worth.revenue"), warns=True) if share is None else Sentence(words("worth.margin", share=share))
     )
+    if beside is not None:
+        yield Sentence(words(f"worth.beside_{beside}"))
     yield Sentence(words("worth.caution"))
 
 

@@ -1,17 +1,30 @@
 """What a survey says: the score, its trend, its segments and reasons, whom to trust and whom to call."""
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import narwhals.stable.v2 as nw
 
 from retention_metrics.errors import UndefinedMetric
 from retention_metrics.logs import Responses
-from retention_metrics.nps import NpsScore, NpsTable, NpsTrend, SurveyIntegrity, compare_segments
+from retention_metrics.logs._answers import score as score_of_log
+from retention_metrics.nps import (
+    NpsScore,
+    NpsStep,
+    NpsTable,
+    NpsTrend,
+    SurveyIntegrity,
+    compare,
+    compare_segments,
+)
 from retention_metrics.plots import nps_segments, nps_trend
 from retention_metrics.report._answer import answered, rows_in
 from retention_metrics.report._page import Column, Figure, Item, Picture, Section, Sentence, Table, words
 
 _FEW = 30
 _ROWS = 12
+_YEAR = 12
 
 
 def survey_sections(survey: Responses, as_of: dt.date) -> Iterator[Section]:
@@ -23,7 +36,7 @@ def survey_sections(survey: Responses, as_of: dt.date) -> Iterator[Section]:
     if "reason" in roles:
         yield answered("reasons", lambda: _reasons(survey.score(as_of=as_of, by="reason")))
     if "agent" in roles:
-        yield answered("trust", lambda: _trust(survey.integrity(as_of=as_of)))
+        yield answered("trust", lambda: _trust(survey, as_of))
     if "may_contact" in roles:
         yield answered("call", lambda: _call(survey, as_of))
 
@@ -52,7 +65,7 @@ def _score(survey: Responses, as_of: dt.date) -> Iterator[Item]:
 
 def _trend(survey: Responses, as_of: dt.date) -> Iterator[Item]:
     trend = survey.trend(as_of=as_of)
-    yield from _last_change(trend)
+    yield from _change(survey, trend)
     if len(trend.steps) > 1:
         yield Picture("nps_trend", lambda: nps_trend(trend))
     rows = []
@@ -71,17 +84,50 @@ def _trend(survey: Responses, as_of: dt.date) -> Iterator[Item]:
         yield Sentence(words("months.running"))
 
 
-def _last_change(trend: NpsTrend) -> Iterator[Item]:
-    """What can be said of the latest whole month against the one before it."""
-    steps = [step for step in trend.steps if step.complete and step.change is not None]
-    if not steps:
+def _change(survey: Responses, trend: NpsTrend) -> Iterator[Item]:
+    """The last year, or half of a shorter time, against as many months before it, in whole months.
+
+    The answer of a customer that counts is found anew within each span. Who answered in both is taken for two people,
+    which makes the interval a little too wide as long as people answer alike each time.
+    """
+    whole = [step for step in trend.steps if step.complete]
+    months = min(_YEAR, len(whole) // 2)
+    if months == 0:
         return
-    change = steps[-1].change
-    assert change is not None  # noqa: S101
-    span = change.interval()
-    key = "nps.rose" if span.low > 0 else "nps.fell" if span.high < 0 else "nps.same"
-    month = f"{steps[-1].period:%Y-%m}"
-    yield Sentence(words(key, month=month, change=change.observed, low=span.low, high=span.high))
+    spans = whole[-2 * months : -months], whole[-months:]
+    if any(all(step.score is None for step in span) for span in spans):
+        return
+    before, now = (_score_of(survey, _within(survey, span), _end(span[-1].period)) for span in spans)
+    change = compare(now, before)
+    limits = change.interval()
+    key = "nps.rose" if limits.low > 0 else "nps.fell" if limits.high < 0 else "nps.same"
+    earlier, later = map(_named, spans)
+    yield Sentence(
+        words(
+            key,
+            earlier=earlier,
+            later=later,
+            before=before.value,
+            now=now.value,
+            change=change.observed,
+            low=limits.low,
+            high=limits.high,
+        )
+    )
+
+
+def _within(survey: Responses, span: Sequence[NpsStep]) -> nw.Expr:
+    """Rows from the first day of a span on."""
+    return survey._log.clock.after(span[0].period - dt.timedelta(days=1))
+
+
+def _end(month: dt.date) -> dt.date:
+    return (month + dt.timedelta(days=31)).replace(day=1) - dt.timedelta(days=1)
+
+
+def _named(span: Sequence[NpsStep]) -> str:
+    first, last = (f"{span[i].period:%Y-%m}" for i in (0, -1))
+    return first if first == last else f"{first} \N{EN DASH} {last}"
 
 
 def _segments(table: NpsScore | NpsTable) -> Iterator[Item]:
@@ -125,7 +171,8 @@ def _reasons(table: NpsScore | NpsTable) -> Iterator[Item]:
         yield Sentence(words("table.more", count=len(ranked) - _ROWS))
 
 
-def _trust(found: SurveyIntegrity) -> Iterator[Item]:
+def _trust(survey: Responses, as_of: dt.date) -> Iterator[Item]:
+    found = survey.integrity(as_of=as_of)
     flagged = found.flagged
     told = words("flagged.meaning", count=len(found.agents))
     yield Figure("flagged", len(flagged), "count", told)
@@ -133,6 +180,7 @@ def _trust(found: SurveyIntegrity) -> Iterator[Item]:
         answers = sum(each.n for each in flagged) / sum(each.n for each in found.agents)
         names = [each.agent for each in flagged[:5]]
         yield Sentence(words("trust.look", names=names, share=answers), warns=True, headline=True)
+        yield from _without(survey, found, as_of)
     else:
         yield Sentence(words("trust.clean"))
     rows = tuple(
@@ -151,6 +199,30 @@ def _trust(found: SurveyIntegrity) -> Iterator[Item]:
     yield Table("trust", (Column("agent", "name"), *counts, Column("flags", "words")), rows)
     if len(found.agents) > _ROWS:
         yield Sentence(words("table.more", count=len(found.agents) - _ROWS))
+
+
+def _without(survey: Responses, found: SurveyIntegrity, as_of: dt.date) -> Iterator[Item]:
+    """The score of the answers that the flagged agents did not collect, if there are any."""
+    flagged = {each.agent for each in found.flagged}
+    if found.without_agent + sum(each.n for each in found.agents if each.agent not in flagged) == 0:
+        return
+    agent = nw.col(survey._log.columns["agent"])
+    everybody = survey.score(as_of=as_of)
+    # Whole floats are named without their point, and written with it.
+    written = [f"{each}.0" if survey._log.dtype("agent").is_float() else each for each in sorted(flagged)]
+    others = _score_of(survey, agent.is_null() | ~agent.cast(nw.String).is_in(written), as_of)
+    assert isinstance(everybody, NpsScore)  # noqa: S101
+    span = others.interval()
+    said = words("trust.without", score=others.value, low=span.low, high=span.high, all=everybody.value)
+    yield Sentence(said, headline=True)
+
+
+def _score_of(survey: Responses, kept: nw.Expr, as_of: dt.date) -> NpsScore:
+    """The score of some rows of the log, each customer counted as in the whole of it."""
+    log = replace(survey._log, frame=survey._log.frame.filter(kept))
+    score = score_of_log(log, as_of=as_of, by=None, period=None, repeated=survey._repeated, scale=survey._scale)
+    assert isinstance(score, NpsScore)  # noqa: S101
+    return score
 
 
 def _call(survey: Responses, as_of: dt.date) -> Iterator[Item]:

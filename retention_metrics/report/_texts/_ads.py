@@ -22,8 +22,8 @@ ADS = {
         "(уверенность 95 %).",
     ),
     "ads.loses": (
-        "{channel:name} loses money: a customer costs {cac:money} and brings {ltv:money}.",
-        "{channel:name} в убытке: клиент стоит {cac:money}, а приносит {ltv:money}.",
+        "The channel {channel:name} loses money: a customer costs {cac:money} and brings {ltv:money}.",
+        "Канал {channel:name} в убытке: клиент стоит {cac:money}, а приносит {ltv:money}.",
     ),
     "ads.explained": (
         "Limits are those of the cost, with 95 % confidence; where nobody came, the least that a customer costs. "

@@ -102,8 +102,8 @@ ORDERS = {
         "The log has no amounts: name the column of the money paid.",
         "В журнале нет сумм: назовите столбец с оплатой.",
     ),
-    "so_far": ("So far", "На сегодня"),
-    "so_far.meaning": ("revenue per customer up to now", "выручка на клиента до сих пор"),
+    "so_far": ("Revenue so far", "Выручка на сегодня"),
+    "so_far.meaning": ("of orders, per customer, before any costs", "по заказам, на клиента, до вычета расходов"),
     "worth.none": ("No lifetime value: {reason:text}.", "Ценность клиента не определена. Сообщение: {reason:text}."),
     "worth.revenue": (
         "This is revenue, not profit: give the share that is left after variable costs (margin_share) before "
@@ -112,6 +112,18 @@ ORDERS = {
         "после переменных расходов (--margin-share).",
     ),
     "worth.margin": ("Margin is {share:percent} of revenue.", "Маржа — {share:percent} выручки."),
+    "worth.beside_subscriptions": (
+        "Lifetime value is that of orders alone: money from subscriptions is not in it.",
+        "Пожизненная ценность посчитана только по заказам: денег от подписок в ней нет.",
+    ),
+    "worth.beside_packages": (
+        "Lifetime value is that of orders alone: money from packages is not in it.",
+        "Пожизненная ценность посчитана только по заказам: денег от пакетов в ней нет.",
+    ),
+    "worth.beside_both": (
+        "Lifetime value is that of orders alone: money from packages and subscriptions is not in it.",
+        "Пожизненная ценность посчитана только по заказам: денег от пакетов и подписок в ней нет.",
+    ),
     "worth.caution": (
         "It supposes that every month loses the same share of every kind of customer; customers differ, so take it "
         "as a first figure. The interval covers the uncertainty of churn alone.",

@@ -108,16 +108,20 @@ PREPAID = {
     "gap.title": ("When does the cash run out?", "Когда кончатся деньги?"),
     "gap_spend": ("Chance of a gap if you spend it", "Риск разрыва, если тратить"),
     "gap_spend.meaning": (
-        "all that is in the till is drawn each month; cash below 0 at least once in {months:count} months",
-        "каждый месяц забирается всё, что в кассе; меньше 0 хотя бы раз за месяцев: {months:count}",
+        "packages alone against the fixed costs; all that is in the till is drawn each month; cash below 0 at least "
+        "once in {months:count} months",
+        "одни пакеты против постоянных расходов; каждый месяц забирается всё, что в кассе; меньше 0 хотя бы раз за "
+        "месяцев: {months:count}",
     ),
     "gap_hold": ("Chance of a gap if you hold it", "Риск разрыва, если хранить"),
     "gap_hold.meaning": (
-        "what is owed to customers stays in the till; cash below 0 at least once in {months:count} months",
-        "долг клиентам остаётся в кассе; меньше 0 хотя бы раз за месяцев: {months:count}",
+        "packages alone against the fixed costs; what is owed to customers stays in the till; cash below 0 at least "
+        "once in {months:count} months",
+        "одни пакеты против постоянных расходов; долг клиентам остаётся в кассе; меньше 0 хотя бы раз за месяцев: "
+        "{months:count}",
     ),
     "gap.when": (
-        "If all that comes in is drawn, half of the courses played run out of cash by {month:text}, and the usual "
+        "If all that comes in is drawn, half of the simulated futures run out of cash by {month:text}, and the usual "
         "gap is "
         "{depth:about} deep.",
         "Если забирать всё поступившее, в половине сценариев деньги кончаются к месяцу {month:text}, обычная глубина "
@@ -132,13 +136,14 @@ PREPAID = {
         "Хранение долга здесь не меняет риска разрыва.",
     ),
     "gap.costs": (
-        "Even if what is owed is held, {share:percent} of the courses have a gap: sales at this level do not pay "
-        "for the "
-        "fixed costs.",
-        "Даже если хранить долг, разрыв в {share:percent} сценариев: таких продаж не хватает на постоянные расходы.",
+        "Even if what is owed is held, {share:percent} of the simulated futures have a gap: packages sold at this "
+        "level do not pay for the fixed costs by themselves.",
+        "Даже если хранить долг, разрыв в {share:percent} сценариев: одних пакетов при таких продажах не хватает на "
+        "постоянные расходы.",
     ),
     "picture.gap": (
-        "Cash and what is owed in the coming months, if all that comes in is drawn; bands hold 90 % of the courses.",
+        "Cash and what is owed in the coming months, if all that comes in is drawn; bands hold 90 % of the simulated "
+        "futures.",
         "Деньги и долг клиентам в ближайшие месяцы, если забирать всё; в полосах 90 % сценариев.",
     ),
     "gap.policy": ("policy", "правило"),
@@ -149,15 +154,25 @@ PREPAID = {
     "gap.depth_95": ("depth, 95 %", "глубина, 95 %"),
     "gap.duration_95": ("months short, 95 %", "месяцев нехватки, 95 %"),
     "gap.drawn_50": ("drawn, median", "забрано, медиана"),
+    "gap.outside": (
+        "Only packages are set against the fixed costs: income from outside them (desk sales, subscriptions) is not "
+        "in this forecast, and would make a gap less likely.",
+        "Постоянным расходам противопоставлены только пакеты: доходов помимо них (разовые продажи, подписки) в "
+        "прогнозе нет, с ними разрыв менее вероятен.",
+    ),
     "gap.no_refunds": (
-        "Some plans give no refunds, so refunds are left out of the forecast.",
-        "По некоторым тарифам денег не возвращают, поэтому возвраты в прогноз не входят.",
+        "Plans without refunds: {plans:names}. The forecast has one rule for all plans, so it pays nothing back on "
+        "any. What was paid back in the last {months:count} months came to {paid:money}: paying back as much again "
+        "would leave less cash than shown, and make a gap more likely.",
+        "Тарифы без возврата денег: {plans:names}. Правило в прогнозе одно на все тарифы, поэтому возвратов в нём нет "
+        "совсем. За последние месяцы ({months:count}) возвращено {paid:money}: при таких же возвратах денег будет "
+        "меньше, чем показано, а разрыв вероятнее.",
     ),
     "gap.supposed": (
         "Supposed: sales go on as in the last year, as much as {sales:one} packages of {plan:name} a month, with "
         "chance; "
-        "customers come back as the book shows; fixed costs are {costs:money} a month. {paths:count} courses of "
-        "{months:count} months. The limits say how far the number of courses leaves the chance open, no more.",
+        "customers come back as the book shows; fixed costs are {costs:money} a month. {paths:count} simulated "
+        "futures of {months:count} months. The limits say how far their number leaves the chance open, no more.",
         "Предположения: продажи как в последний год, что равно {sales:one} пакета {plan:name} в месяц, со "
         "случайностью; "
         "клиенты возвращаются, как показывает книга; постоянные расходы {costs:money} в месяц. Сценариев "

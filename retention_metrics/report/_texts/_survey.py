@@ -21,21 +21,22 @@ SURVEY = {
     "detractors.meaning": ("answered 0 to 6", "ответили от 0 до 6"),
     "nps.left_out": ("Not counted: {counts:reasons}.", "Не учтены: {counts:reasons}."),
     "nps.rose": (
-        "In {month:text} the score rose by {change:points} points ({low:points} to {high:points}): more than chance.",
-        "В месяце {month:text} оценка выросла: {change:points} п. (от {low:points} до {high:points}), это не "
-        "случайность.",
+        "The score rose: {before:points} in {earlier:text}, {now:points} in {later:text}. The change of "
+        "{change:points} points ({low:points} to {high:points}) is more than chance.",
+        "Оценка выросла: {before:points} за {earlier:text}, {now:points} за {later:text}. Изменение на "
+        "{change:points} п. (от {low:points} до {high:points}) не случайно.",
     ),
     "nps.fell": (
-        "In {month:text} the score fell by {change:points} points ({low:points} to {high:points}): more than chance.",
-        "В месяце {month:text} оценка упала: {change:points} п. (от {low:points} до {high:points}), это не "
-        "случайность.",
+        "The score fell: {before:points} in {earlier:text}, {now:points} in {later:text}. The change of "
+        "{change:points} points ({low:points} to {high:points}) is more than chance.",
+        "Оценка упала: {before:points} за {earlier:text}, {now:points} за {later:text}. Изменение на "
+        "{change:points} п. (от {low:points} до {high:points}) не случайно.",
     ),
     "nps.same": (
-        "In {month:text} the score moved by {change:points} points ({low:points} to {high:points}), which chance alone "
-        "can do.",
-        "В месяце {month:text} оценка изменилась на {change:points} п. (от {low:points} до {high:points}): так "
-        "бывает и "
-        "случайно.",
+        "The score was {before:points} in {earlier:text} and {now:points} in {later:text}. Chance alone can make a "
+        "change of {change:points} points ({low:points} to {high:points}).",
+        "Оценка: {before:points} за {earlier:text} и {now:points} за {later:text}. Изменение на {change:points} п. "
+        "(от {low:points} до {high:points}) бывает и случайно.",
     ),
     "picture.nps_trend": (
         "Score of each month with its interval; a month that is not over has a hollow mark.",
@@ -93,6 +94,11 @@ SURVEY = {
         "do not look like answers of customers.",
         "Прежде чем верить оценке, проверьте ответы, которые собрали: {names:names}. Их доля {share:percent}, и они "
         "не похожи на ответы клиентов.",
+    ),
+    "trust.without": (
+        "Without their answers the score is {score:points} ({low:points} to {high:points}); with them it is "
+        "{all:points}.",
+        "Без их ответов оценка {score:points} (от {low:points} до {high:points}), с ними {all:points}.",
     ),
     "trust.clean": (
         "Nothing looks as if somebody else had filled in the answers.",
