@@ -254,9 +254,16 @@ def test_the_score_without_an_agent_takes_names_of_any_kind(kind):
 
 
 def test_nobody_left_without_the_agents_is_no_score():
-    rows = [(who, day(1), 9, "ann") for who in ("a", "a", "b")]
+    """Ann writes down twenty answers, one a second."""
+    rows = [(f"a{i}", dt.datetime.combine(AS_OF, dt.time(12, 0, i)), 9, "ann") for i in range(20)]
     told = _said(report.build(survey=_survey(rows, agent="agent"), as_of=AS_OF), "trust")
     assert set(told) == {"trust.look"}
+
+
+def test_a_customer_who_answers_twice_casts_no_doubt_on_the_agent():
+    rows = [(who, day(1), 9, "ann") for who in ("a", "a", "b")]
+    told = _said(report.build(survey=_survey(rows, agent="agent"), as_of=AS_OF), "trust")
+    assert set(told) == {"trust.clean"}
 
 
 def test_worth_says_which_money_is_not_in_it(logs):

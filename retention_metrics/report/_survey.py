@@ -10,6 +10,7 @@ from retention_metrics.errors import UndefinedMetric
 from retention_metrics.logs import Responses
 from retention_metrics.logs._answers import score as score_of_log
 from retention_metrics.nps import (
+    AgentIntegrity,
     NpsScore,
     NpsStep,
     NpsTable,
@@ -173,7 +174,7 @@ def _reasons(table: NpsScore | NpsTable) -> Iterator[Item]:
 
 def _trust(survey: Responses, as_of: dt.date) -> Iterator[Item]:
     found = survey.integrity(as_of=as_of)
-    flagged = found.flagged
+    flagged = _suspects(found)
     told = words("flagged.meaning", count=len(found.agents))
     yield Figure("flagged", len(flagged), "count", told)
     if flagged:
@@ -201,9 +202,14 @@ def _trust(survey: Responses, as_of: dt.date) -> Iterator[Item]:
         yield Sentence(words("table.more", count=len(found.agents) - _ROWS))
 
 
+def _suspects(found: SurveyIntegrity) -> list[AgentIntegrity]:
+    """Those whose answers look made up; a customer who answered twice on a day does not make them so."""
+    return [each for each in found.flagged if set(each.flags) != {"duplicates"}]
+
+
 def _without(survey: Responses, found: SurveyIntegrity, as_of: dt.date) -> Iterator[Item]:
     """The score of the answers that the flagged agents did not collect, if there are any."""
-    flagged = {each.agent for each in found.flagged}
+    flagged = {each.agent for each in _suspects(found)}
     if found.without_agent + sum(each.n for each in found.agents if each.agent not in flagged) == 0:
         return
     agent = nw.col(survey._log.columns["agent"])

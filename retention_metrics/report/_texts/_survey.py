@@ -85,8 +85,8 @@ SURVEY = {
     "trust.title": ("Can the answers be trusted?", "Можно ли верить ответам?"),
     "flagged": ("Collectors who deserve a look", "Кого проверить из собиравших ответы"),
     "flagged.meaning": (
-        "of {count:count} who collected answers: too alike, in runs, double or too fast",
-        "из собиравших ответы ({count:count}): слишком похожие, подряд одинаковые, двойные или слишком быстрые",
+        "of {count:count} who collected answers: too alike, in runs or too fast",
+        "из собиравших ответы ({count:count}): слишком похожие, подряд одинаковые или слишком быстрые",
     ),
     "trust.look": (
         "Look at the answers collected by {names:names} before you trust the score: they are {share:percent} of "
