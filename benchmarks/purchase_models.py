@@ -1,4 +1,4 @@
-"""Purchase models: ours beside lifetimes, each in a process of its own, on the same numbers."""
+"""Purchase models: ours beside lifetimes and clvkit, each in a process of its own, on the same numbers."""
 
 import argparse
 import json
@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 import warnings
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,8 @@ JOBS = {
     "CLV of a year": ((1_000_000, 100),),
 }
 SLOW = 3.0
+# clvkit has no table of distinct histories: a fit of a million customers takes minutes.
+OF_CLVKIT, MOST_FOR_CLVKIT, WANTED_OF_CLVKIT = ("fit BG/NBD",), 100_000, 500
 
 
 def data(customers, kind):
@@ -74,7 +77,7 @@ def purchase_job(job, table, truth, spend, terms):
 
 def run_one(who, job, path):
     warnings.simplefilter("ignore")
-    make = purchase_job if who == "ours" else __import__("peer_lifetimes").purchase_job
+    make = purchase_job if who == "ours" else import_module(f"peer_{who}").purchase_job
     with np.load(path) as stored:
         table = {name: stored[name] for name in stored}
     call = make(job, table, TRUTH, SPEND, TERMS)
@@ -94,6 +97,7 @@ def run_one(who, job, path):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--lifetimes", type=Path, help="the interpreter that has lifetimes 0.11.3")
+    parser.add_argument("--clvkit", type=Path, help="the interpreter that has clvkit 0.2.1")
     parser.add_argument("--jobs", nargs="+", choices=JOBS, default=list(JOBS))
     parser.add_argument("--largest", type=int, default=1_000_000, help="leave out jobs with more customers")
     parser.add_argument("--one", nargs=3, help=argparse.SUPPRESS)
@@ -101,8 +105,9 @@ def main():
     if arguments.one:
         run_one(*arguments.one)
         return
-    programs = {"ours": sys.executable} | ({"lifetimes": arguments.lifetimes} if arguments.lifetimes else {})
-    print("| job | customers | data | who | seconds | peak MB | lifetimes / ours | wanted |")
+    peers = {"lifetimes": arguments.lifetimes, "clvkit": arguments.clvkit}
+    programs = {"ours": sys.executable} | {who: program for who, program in peers.items() if program}
+    print("| job | customers | data | who | seconds | peak MB | theirs / ours | wanted |")
     print("|---|---:|---|---|---:|---:|---:|---:|")
     with tempfile.TemporaryDirectory() as folder:
         for job in arguments.jobs:
@@ -117,12 +122,15 @@ def main():
 def compare(job, customers, kind, wanted, programs, path):
     found = {}
     for who, program in programs.items():
+        if who == "clvkit" and (job not in OF_CLVKIT or customers > MOST_FOR_CLVKIT):
+            continue
         command = [program, Path(__file__).name, "--one", who, job, path]
         found[who] = each = json.loads(subprocess.check_output(command, cwd=HERE))
         # A fit of ours may be better than that of a peer, but never worse; lifetimes has NaN for some of Pareto/NBD.
         gap = (found["ours"]["answer"] - each["answer"]) / abs(each["answer"])
         assert not gap < -1e-9 if job.startswith("fit") else abs(gap) < 1e-6, (job, who, gap)
         ratio = f"{each['seconds'] / found['ours']['seconds']:.1f}" if who != "ours" else ""
+        wanted = wanted if who != "clvkit" else WANTED_OF_CLVKIT
         print(
             f"| {job} | {customers:,} | {kind} | {who} | {each['seconds']:.3g} | {each['peak_mb']:,.0f} | {ratio} | "
             f"{wanted if ratio else ''} |",

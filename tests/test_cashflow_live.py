@@ -527,7 +527,7 @@ def test_drawn_hazards_of_a_fit_go_through_stress_and_reminders() -> None:
     ]
     events += [{"kind": "visit", "date": f"2023-{2 + i % 9:02}-12", "package": i} for i in range(45)]
     fit = RedemptionModel.fit(Ledger.from_events(events, PLANS, as_of=AS_OF), buckets=3)
-    case = WORLD | {"sales": SalesPath(3), "model": fit.model, "draws": fit.draws(20, 1), "paths": 100}
+    case = WORLD | {"sales": SalesPath(3), "model": fit.model, "draws": fit.draws(20, rng=1), "paths": 100}
     test = stress(**case, keep_paths=True)
     assert test.forecasts["dip in sales"].hazard_sets == 20
     assert test.forecasts["dip in sales"].flows is not None

@@ -119,7 +119,7 @@ def test_lifetimes_of_customers_who_were_there_before_the_data(log):
     seen = [(start, stop) for start, stop in stays(ROWS, 0) if min(stop, AS_OF) > since]
     lengths = [(min(stop, AS_OF) - start).days for start, stop in seen]
     entries = [max((since - start).days, 0) for start, _ in seen]
-    expected = kaplan_meier(lengths, [stop < AS_OF for _, stop in seen], entries)
+    expected = kaplan_meier(lengths, [stop < AS_OF for _, stop in seen], entry=entries)
     assert max(entries) > 0
     assert as_counts(curve) == as_counts(expected)
 

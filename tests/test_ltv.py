@@ -383,7 +383,7 @@ def test_late_entry_is_not_survivorship():
     entry = np.where(rng.random(40_000) < 0.7, 5.0, 0.0)
     seen = lifetimes > entry
     durations, left = np.minimum(lifetimes, 30)[seen], (lifetimes <= 30)[seen]
-    curve = survival.kaplan_meier(durations, left, entry[seen])
+    curve = survival.kaplan_meier(durations, left, entry=entry[seen])
     found = ltv.value_from_curve(curve, margin=40, horizon=24)
     true = ltv.lifetime_value(margin=40, churn=0.1, horizon=24)
     assert found.value == pytest.approx(true, rel=0.02)

@@ -77,7 +77,7 @@ def test_the_reference_difference(reference):
 
 @given(mixed, tables, st.sampled_from(METHODS), st.sampled_from([0.8, 0.95, 0.99]))
 def test_a_difference_by_its_formula(a, b, method, level):
-    found = nps.compare(wave(*a), wave(*b), method)
+    found = nps.compare(wave(*a), wave(*b), method=method)
     difference, error = textbook(a, b, ADDED[method])
     assert found.difference == pytest.approx(difference, abs=1e-9)
     assert found.standard_error == pytest.approx(error, rel=1e-9)
@@ -94,7 +94,7 @@ def test_a_difference_by_its_formula(a, b, method, level):
 
 @given(mixed, tables, st.sampled_from(METHODS))
 def test_swapping_the_samples_flips_the_sign(a, b, method):
-    one, other = nps.compare(wave(*a), wave(*b), method), nps.compare(wave(*b), wave(*a), method)
+    one, other = nps.compare(wave(*a), wave(*b), method=method), nps.compare(wave(*b), wave(*a), method=method)
     assert (one.observed, one.difference) == pytest.approx((-other.observed, -other.difference), abs=1e-12)
     assert one.standard_error == pytest.approx(other.standard_error)
     assert one.p_value == pytest.approx(other.p_value)
@@ -115,7 +115,7 @@ def test_weighted_answers_count_for_their_effective_number():
     a = nps.score(np.repeat([10] * 5 + [8] * 3 + [0] * 2, 4), weights=[3, 1, 1, 1] * 10)
     b = wave(40, 30, 30)
     for method in METHODS:
-        one, other = nps.compare(a, b, method), nps.compare(wave(15, 9, 6), b, method)
+        one, other = nps.compare(a, b, method=method), nps.compare(wave(15, 9, 6), b, method=method)
         assert one.difference == pytest.approx(other.difference)
         assert one.standard_error == pytest.approx(other.standard_error)
 
@@ -163,7 +163,7 @@ def doubled(rows, added):
 def test_the_change_of_the_same_people_by_its_definition(rows, method):
     mean, variance = moments(*doubled(rows, method == "adjusted_wald"))
     assume(variance > 0)
-    found = nps.compare_paired([b for b, _ in rows], [a for _, a in rows], method)
+    found = nps.compare_paired([b for b, _ in rows], [a for _, a in rows], method=method)
     n = len(rows) + (3 if method == "adjusted_wald" else 0)
     assert found.difference == pytest.approx(float(100 * mean), abs=1e-9)
     assert found.standard_error == pytest.approx(100 * math.sqrt(variance / n), rel=1e-9)
@@ -183,7 +183,7 @@ def test_both_waves_are_adjusted_as_for_different_people(rows):
 def test_swapping_the_waves_flips_the_sign(rows, method):
     before, after = [b for b, _ in rows], [a for _, a in rows]
     assume(method == "adjusted_wald" or len({code(a) - code(b) for b, a in rows}) > 1)
-    one, other = nps.compare_paired(before, after, method), nps.compare_paired(after, before, method)
+    one, other = nps.compare_paired(before, after, method=method), nps.compare_paired(after, before, method=method)
     assert one.difference == pytest.approx(-other.difference, abs=1e-12)
     assert one.standard_error == pytest.approx(other.standard_error)
 

@@ -384,7 +384,7 @@ def test_draws_have_the_moments_of_their_beta(recovered):
         mean, variance = a / (a + b), a * b / ((a + b) ** 2 * (a + b + 1))
         assert (np.abs(sample.mean(axis=1) - mean) < 4.5 * np.sqrt(variance / paths)).all()
         assert sample.var(axis=1) == pytest.approx(variance, rel=0.15)
-    again = recovered.draws(paths, np.random.default_rng(3))
+    again = recovered.draws(paths, rng=np.random.default_rng(3))
     assert (again.hazard == drawn.hazard).all()
 
 

@@ -81,7 +81,7 @@ def test_outstanding_of_customers_without_memory(sessions, hazard, after, value)
     [(10, 0.25, 0, 210), (10, 1, 0, 45), (1, 0.2, 0.05, 3.1666666666667), (4, 0.2, 0.05, 29.8526596258)],
 )
 def test_steady_state_of_customers_without_memory(sessions, hazard, refund, value):
-    assert RedemptionModel.geometric(hazard, refund).steady_state(sessions) == pytest.approx(value, rel=1e-11)
+    assert RedemptionModel.geometric(hazard, refund=refund).steady_state(sessions) == pytest.approx(value, rel=1e-11)
 
 
 @given(models(most=3), st.integers(1, 3), st.integers(1, 5), st.integers(0, 3))
@@ -147,7 +147,7 @@ def test_outstanding_is_the_course_of_a_single_sale(model, sessions, after):
 
 @given(st.floats(0.001, 0.999), st.floats(0, 0.5), st.integers(1, 12), st.integers(0, 400))
 def test_equal_hazards_in_several_buckets_are_one_hazard(hazard, refund, sessions, after):
-    one, several = RedemptionModel.geometric(hazard, refund), RedemptionModel([hazard] * 3, refund)
+    one, several = RedemptionModel.geometric(hazard, refund=refund), RedemptionModel([hazard] * 3, refund)
     slow = RedemptionModel([hazard] * 3, refund, burst=[1.0])
     assert several.outstanding(sessions, after) == one.outstanding(sessions, after)
     assert slow.outstanding(sessions, after) == pytest.approx(one.outstanding(sessions, after), rel=1e-9, abs=1e-12)

@@ -160,9 +160,9 @@ def test_any_book_is_split_customer_by_customer(book):
     seen = [who for who, row in book.items() if row[2]]
     if not start and not end:
         with pytest.raises(InvalidValue, match="start and end name no customer"):
-            revenue.movements(start, end, seen)
+            revenue.movements(start, end, seen_before=seen)
         return
-    moved = revenue.movements(start, end, seen)
+    moved = revenue.movements(start, end, seen_before=seen)
     for i, who in enumerate(moved.customers):
         before, after = start.get(who, 0), end.get(who, 0)
         name = moved_by_hand(before, after, who in seen)
@@ -180,7 +180,7 @@ def test_any_book_is_split_customer_by_customer(book):
 @given(books)
 def test_retention_follows_the_customers_of_the_start(book):
     start, end, seen = map(np.array, zip(*book.values(), strict=True))
-    moved = revenue.movements(start, end, seen)
+    moved = revenue.movements(start, end, seen_before=seen)
     there = start > 0
     if not there.any():
         for ask in ("gross_retention", "logo_retention"):
@@ -206,18 +206,21 @@ def test_retention_follows_the_customers_of_the_start(book):
 @given(books, st.floats(1e-3, 1e6))
 def test_the_currency_changes_nothing(book, rate):
     start, end, seen = map(np.array, zip(*book.values(), strict=True))
-    one, other = revenue.movements(start, end, seen), revenue.movements(rate * start, rate * end, seen)
+    one, other = (
+        revenue.movements(start, end, seen_before=seen),
+        revenue.movements(rate * start, rate * end, seen_before=seen),
+    )
     assert one.movement.tolist() == other.movement.tolist()
 
 
 @given(books)
 def test_dictionaries_agree_with_arrays(book):
     start, end, seen = zip(*book.values(), strict=True)
-    arrays = revenue.movements(start, end, seen, customers=list(book))
+    arrays = revenue.movements(start, end, seen_before=seen, customers=list(book))
     by_name = revenue.movements(
         dict(zip(book, start, strict=True)),
         dict(reversed(list(zip(book, end, strict=True)))),
-        {who for who, row in book.items() if row[2]},
+        seen_before={who for who, row in book.items() if row[2]},
     )
     assert arrays.to_dict() == by_name.to_dict()
 
@@ -275,7 +278,7 @@ def test_the_waterfall_closes_with_transfers_and_revaluation(book, data):
     transfers = -start * np.array(data.draw(parts)) / 10
     transfers[0] -= transfers.sum()
     revaluation = end * np.array(data.draw(parts)) / 10
-    moved = revenue.movements(start, end, seen, transfers=transfers, revaluation=revaluation)
+    moved = revenue.movements(start, end, seen_before=seen, transfers=transfers, revaluation=revaluation)
     totals = moved.totals
     assert totals.transfer == pytest.approx(0, abs=1e-6)
     rest = totals.net_new + totals.transfer + totals.revaluation
@@ -458,7 +461,7 @@ def test_a_waterfall_prints_only_what_there_is():
 def test_compounding_and_following(history):
     periods, seen = [], np.zeros(4, bool)
     for start, end in pairwise(history):
-        periods.append(revenue.movements(start, end, seen | (np.array(start) > 0)))
+        periods.append(revenue.movements(start, end, seen_before=seen | (np.array(start) > 0)))
         seen |= np.array(start) > 0
     first, last = np.array(history[0]), np.array(history[-1])
     followed = revenue.follow_cohort(periods)

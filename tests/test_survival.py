@@ -99,7 +99,7 @@ def test_the_curve_is_the_brute_force_product(rows):
     durations, observed, entry, weights = columns(rows)
     expected = brute_curve(durations, observed, entry, weights)
     assume(0 not in list(expected.values())[:-1])
-    curve = kaplan_meier(durations, observed, entry, weights)
+    curve = kaplan_meier(durations, observed, entry=entry, weights=weights)
     assert curve.times.tolist() == list(expected)
     np.testing.assert_allclose(curve.survival, list(expected.values()), atol=1e-12)
     assert (np.diff(curve.survival) <= 0).all()
@@ -147,7 +147,7 @@ def test_the_restricted_mean_is_the_area_under_the_curve(rows, horizon):
 def test_the_hazard_counts_losses_and_time(rows, bins):
     durations, observed, entry, weights = columns(rows)
     assume(0 not in list(brute_curve(durations, observed, entry, weights).values())[:-1])
-    table = kaplan_meier(durations, observed, entry, weights).hazard(bins)
+    table = kaplan_meier(durations, observed, entry=entry, weights=weights).hazard(bins)
     for row, (low, high) in zip(table.rows, itertools.pairwise(bins), strict=True):
         people = list(zip(durations, observed, entry, weights, strict=True))
         spent = sum(w * max(min(d, high) - max(e, low), 0) for d, _, e, w in people)
@@ -210,7 +210,7 @@ def test_the_log_rank_statistic_is_that_of_plain_loops(one, two):
         if losses:
             surplus += lost[0] - losses * n[0] / total
             variance += losses * (total - losses) / max(total - 1, 1) * n[0] * n[1] / total**2
-    curves = {str(i): kaplan_meier(*each) for i, each in enumerate(data)}
+    curves = {str(i): kaplan_meier(t, left, entry=came, weights=n) for i, (t, left, came, n) in enumerate(data)}
     if variance < 1e-9:
         with pytest.raises(UndefinedMetric, match="logrank is undefined"):
             logrank(curves)

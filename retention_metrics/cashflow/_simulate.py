@@ -79,7 +79,7 @@ def simulate(
         paths: Number of paths, from 1 to 10,000,000.
         step: What a period of the model is; it matters for the live packages of a ledger and for validity, which is
             rounded up to whole periods.
-        draws: Hazards as they might be in truth, such as ``fit.draws(200, rng)``: the paths are shared out among them
+        draws: Hazards as they might be in truth, such as ``fit.draws(200, rng=1)``: the paths are shared out among them
             evenly, in order, so that all figures include how uncertain the hazards are. By default all paths have those
             of the model.
         common: A mood that all customers of a path share. The forecast with independent customers is made besides.
@@ -201,7 +201,9 @@ def _models(model: RedemptionModel, draws: ParameterDraws | None, paths: int) ->
     if draws is None:
         return [model]
     if not isinstance(draws, ParameterDraws):
-        raise InvalidType(f"draws must be ParameterDraws or None, got {type(draws).__name__}; pass fit.draws(200, rng)")
+        raise InvalidType(
+            f"draws must be ParameterDraws or None, got {type(draws).__name__}; pass fit.draws(200, rng=...)"
+        )
     hazard, refund = (np.asarray(fraction(**{f"draws.{name}": getattr(draws, name)})) for name in draws._fields)
     if hazard.ndim != 2 or hazard.shape != refund.shape or len(hazard) != model.buckets:
         raise InvalidValue(

@@ -78,7 +78,7 @@ class NpsComparison(BaseModel):
         )
 
 
-def compare(a: NpsScore, b: NpsScore, method: ComparisonMethod = "adjusted_wald") -> NpsComparison:
+def compare(a: NpsScore, b: NpsScore, *, method: ComparisonMethod = "adjusted_wald") -> NpsComparison:
     r"""Difference a - b of two scores from different people, and how sure it is.
 
     .. math:: z = \frac{m_a - m_b}{\sqrt{V_a / n_a + V_b / n_b}}
@@ -126,8 +126,8 @@ def compare(a: NpsScore, b: NpsScore, method: ComparisonMethod = "adjusted_wald"
 def compare_paired(
     before: Any,
     after: Any,
-    method: ComparisonMethod = "adjusted_wald",
     *,
+    method: ComparisonMethod = "adjusted_wald",
     on_invalid: OnInvalid = "raise",
     scale: ScaleName = "0-10",
 ) -> NpsComparison:
@@ -305,7 +305,7 @@ def compare_segments(
             if small:
                 reasons[name] = f"fewer than {fewest} answers{'' if sample.n < fewest else ' in the rest'}"
             else:
-                compared[name] = compare(sample, rests[name], method)
+                compared[name] = compare(sample, rests[name], method=method)
         except UndefinedMetric as undefined:
             reasons[name] = undefined.reason
     p_values = np.array([each.p_value for each in compared.values()])

@@ -130,7 +130,7 @@ class NpsScore(BaseModel):
         """How much the weights inflate the variance: n / n_effective, at least 1."""
         return max(self.n / self.n_effective, 1.0)
 
-    def standard_error(self, population: int | None = None, method: str = "kish") -> float:
+    def standard_error(self, *, population: int | None = None, method: str = "kish") -> float:
         r"""Standard error of the score, in points.
 
         .. math:: 100 \sqrt{\frac{p + d - (p - d)^2}{n}}

@@ -91,7 +91,7 @@ class RedemptionFit(Result):
         low, high = wilson(self._pooled(self.refunds), self._pooled(self.exposure), level)
         return Intervals(low=low, high=high, level=level, method="wilson")
 
-    def draws(self, paths: int, rng: np.random.Generator | int) -> ParameterDraws:
+    def draws(self, paths: int, *, rng: np.random.Generator | int) -> ParameterDraws:
         r"""Hazards as they might be in truth, given so many trials: one set for every path of a simulation.
 
         .. math:: h_g \sim \mathrm{Beta}(v_g + \tfrac12, \; n_g - r_g - v_g + \tfrac12), \qquad

@@ -86,7 +86,7 @@ class RedemptionModel:
         return self.hazard.size
 
     @classmethod
-    def geometric(cls, hazard: float, refund: float = 0) -> "RedemptionModel":
+    def geometric(cls, hazard: float, *, refund: float = 0) -> "RedemptionModel":
         """Customers without memory: the same chance in every period, however long they have been away.
 
         Args:

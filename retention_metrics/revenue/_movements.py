@@ -197,8 +197,8 @@ class Movements(Result):
 def movements(
     start: Amounts,
     end: Amounts,
-    seen_before: Flags | None = None,
     *,
+    seen_before: Flags | None = None,
     customers: Iterable[Hashable] | None = None,
     transfers: Amounts | None = None,
     revaluation: Amounts | None = None,

@@ -406,7 +406,7 @@ class CumulativeHazard(Result):
         return columns_to_frame(self.to_dict(), backend)
 
 
-def kaplan_meier(durations: Any, observed: Any = None, entry: Any = None, weights: Any = None) -> SurvivalCurve:
+def kaplan_meier(durations: Any, observed: Any = None, *, entry: Any = None, weights: Any = None) -> SurvivalCurve:
     r"""How long customers stay: the share still there after each time, with those still there counted as such.
 
     .. math:: S(t) = \prod_{t_i \le t} \left(1 - \frac{d_i}{n_i}\right)
@@ -467,7 +467,7 @@ def kaplan_meier(durations: Any, observed: Any = None, entry: Any = None, weight
     return SurvivalCurve(times, events, censored, at_risk, survival, entries, entered)
 
 
-def nelson_aalen(durations: Any, observed: Any = None, entry: Any = None, weights: Any = None) -> CumulativeHazard:
+def nelson_aalen(durations: Any, observed: Any = None, *, entry: Any = None, weights: Any = None) -> CumulativeHazard:
     r"""The hazard of leaving, added up over time.
 
     .. math:: H(t) = \sum_{t_i \le t} \frac{d_i}{n_i}
@@ -494,7 +494,7 @@ def nelson_aalen(durations: Any, observed: Any = None, entry: Any = None, weight
     References:
         Nelson (1972), *Technometrics* 14, 945-966; Aalen (1978), *Annals of Statistics* 6, 701-726.
     """
-    curve = kaplan_meier(durations, observed, entry, weights)
+    curve = kaplan_meier(durations, observed, entry=entry, weights=weights)
     with np.errstate(divide="ignore", invalid="ignore"):
         steps = np.where(curve.events > 0, curve.events / curve.at_risk, 0.0)
         spreads = np.where(curve.events > 0, curve.events / curve.at_risk**2, 0.0)

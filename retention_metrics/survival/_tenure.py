@@ -85,9 +85,9 @@ class TenureEffect(BaseModel):
 def tenure_effect(
     durations: Any,
     observed: Any = None,
+    *,
     entry: Any = None,
     weights: Any = None,
-    *,
     bins: Sequence[float],
     groups: Any = None,
 ) -> TenureEffect:
@@ -137,7 +137,7 @@ def tenure_effect(
         raise InvalidValue("a curve already holds observed, entry and weights; leave them out")
     if groups is not None and told != isinstance(groups, Mapping):
         raise InvalidType("groups must be curves by name beside a curve, and labels beside durations")
-    curve = durations if told else kaplan_meier(durations, observed, entry, weights)
+    curve = durations if told else kaplan_meier(durations, observed, entry=entry, weights=weights)
     table = curve.hazard(edges.tolist())
     pooled = _trend([table])
     within = None
@@ -158,7 +158,8 @@ def tenure_effect(
 def _of(spells: Spells, chosen: BoolArray) -> SurvivalCurve:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ThinRiskSetWarning)  # the hazard by stretches does not need the product
-        return kaplan_meier(*(None if part is None else part[chosen] for part in spells))
+        lengths, ended, entered, counted = (None if part is None else part[chosen] for part in spells)
+        return kaplan_meier(lengths, ended, entry=entered, weights=counted)
 
 
 def _trend(tables: Sequence[HazardTable]) -> float:
