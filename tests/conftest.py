@@ -64,6 +64,8 @@ def spark() -> Iterator[Any]:
 
     session = (
         SparkSession.builder.master("local[2]")
+        # Short queries: the virtual machine would spend its time on compiling them well.
+        .config("spark.driver.extraJavaOptions", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
         .config("spark.ui.enabled", "false")
         .config("spark.driver.host", "127.0.0.1")
         .config("spark.driver.bindAddress", "127.0.0.1")
