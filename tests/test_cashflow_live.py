@@ -537,7 +537,11 @@ def test_drawn_hazards_of_a_fit_go_through_stress_and_reminders() -> None:
 @pytest.mark.parametrize(
     ("draws", "error", "message"),
     [
-        (MODEL, InvalidType, r"draws must be ParameterDraws or None, got RedemptionModel; pass fit.draws\(200, rng=...\)"),
+        (
+            MODEL,
+            InvalidType,
+            r"draws must be ParameterDraws or None, got RedemptionModel; pass fit.draws\(200, rng=...\)",
+        ),
         (sets(301), InvalidValue, "draws has 301 sets for 300 paths; draw as many as paths, or fewer"),
         (ParameterDraws(np.ones((3, 2)), np.zeros((3, 2))), InvalidValue, r"two arrays of shape \(4, sets\).*\(3, 2\)"),
         (ParameterDraws(np.ones((4, 2)), np.zeros((4, 3))), InvalidValue, r"got \(4, 2\) and \(4, 3\)"),
