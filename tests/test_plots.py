@@ -1,5 +1,6 @@
 """Pictures: what is drawn is what the result says, it is labelled, and it fits on a page and on half of one."""
 
+import shutil
 import subprocess
 import sys
 from datetime import date
@@ -12,6 +13,8 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from matplotlib.testing.compare import compare_images
+from matplotlib.ticker import NullFormatter
 
 from retention_metrics import cashflow, cohorts, growth, ltv, nps, plots, prepaid, revenue, survival
 from retention_metrics.cohorts import CohortTable
@@ -194,12 +197,30 @@ PICTURES = {
     "visit_hazard": lambda _: (plots.visit_hazard, fit(), {}),
     "visits_by_period": lambda _: (plots.visits_by_period, fit().goodness_of_fit(), {}),
 }
+# Their scales leave room for words, so that marks move by a pixel or two with the letters of a version of matplotlib.
+ROOM_FOR_TEXT = {"channel_returns", "cohort_heatmap of a large table", "nps_segments", "roll_forward", "stress_depths"}
 SIZES = {"page": (7.4, 3.3), "half a page": (3.7, 2.8)}
 
 
 def drawn(function, result, size="page", **options):
     figure = Figure(figsize=SIZES[size], layout="constrained", dpi=100)
     return function(result, ax=figure.subplots(), **options)
+
+
+def without_texts(function, result, options):
+    """The marks alone: they are the same for every version of matplotlib, while letters are not."""
+    figure = Figure(figsize=SIZES["page"], dpi=60)
+    function(result, ax=figure.subplots(), **options)
+    for ax in figure.axes:
+        for each in [*ax.texts, ax.get_legend()]:
+            if each is not None:
+                each.remove()
+        ax.set(title="", xlabel="", ylabel="")
+        ax.set_title("", loc="left")
+        for axis in (ax.xaxis, ax.yaxis):
+            axis.set_major_formatter(NullFormatter())
+            axis.set_minor_formatter(NullFormatter())
+    return figure
 
 
 def texts_of(figure):
@@ -250,6 +271,18 @@ def test_all_texts_fit_and_keep_clear_of_one_another(name, size, stressed, tmp_p
         across = min(first.x1, second.x1) - max(first.x0, second.x0)
         along = min(first.y1, second.y1) - max(first.y0, second.y0)
         assert not (across > 1.5 and along > 1.5), (one.get_text(), two.get_text())
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_the_marks_are_those_of_the_picture_that_was_looked_at(name, stressed, tmp_path):
+    """A message names the picture as it is drawn now: look at it, and copy it to tests/pictures if it is right."""
+    function, result, options = PICTURES[name](stressed)
+    looked_at = Path(__file__).parent / "pictures" / f"{name.replace(' ', '_')}.png"
+    now = tmp_path / looked_at.name
+    without_texts(function, result, options).savefig(now)
+    (tmp_path / "expected").mkdir()
+    expected = shutil.copy(looked_at, tmp_path / "expected")
+    assert compare_images(str(expected), str(now), tol=10 if name in ROOM_FOR_TEXT else 1) is None
 
 
 @pytest.mark.parametrize("size", SIZES)
