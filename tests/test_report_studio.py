@@ -18,6 +18,7 @@ SECTIONS = [
     "months",
     "cohorts",
     "worth",
+    "coming",
     "ads",
     "subscribers",
     "recurring",

@@ -4,7 +4,7 @@ import math
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, overload
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
@@ -125,6 +125,26 @@ class Fit(BaseModel, Generic[M]):
             )
         return found
 
+    @overload
+    def interval(
+        self,
+        question: Callable[..., float],
+        /,
+        *args: Any,
+        level: float = 0.95,
+        scale: Scale | None = None,
+        **options: Any,
+    ) -> Interval: ...
+    @overload
+    def interval(
+        self,
+        question: str | Callable[..., Any],
+        /,
+        *args: Any,
+        level: float = 0.95,
+        scale: Scale | None = None,
+        **options: Any,
+    ) -> Interval | Intervals: ...
     def interval(
         self,
         question: str | Callable[..., Any],

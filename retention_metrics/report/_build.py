@@ -13,6 +13,7 @@ from retention_metrics.errors import InvalidValue, RowsExcludedWarning
 from retention_metrics.logs import PrepaidEvents, Responses, Subscriptions, Transactions
 from retention_metrics.prepaid import PackagePlan
 from retention_metrics.report._ads import ads_section, has_column
+from retention_metrics.report._coming import coming_section
 from retention_metrics.report._gap import gap_section
 from retention_metrics.report._html import page_html
 from retention_metrics.report._json import section_dict
@@ -176,6 +177,7 @@ def build(
                 progress=progress,
             )
             sections += order_sections(found, subscriptions=subscriptions is not None, packages=prepaid is not None)
+            sections.append(coming_section(orders, found, as_of=until, progress=progress))
             missing += order_missing(found)
         if ads is None:
             missing.append(("ads", "ads"))

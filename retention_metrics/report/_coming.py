@@ -1,0 +1,136 @@
+"""What customers will still buy: a purchase model, held against the last months before it is believed."""
+
+import datetime as dt
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+from retention_metrics._typing import FloatArray
+from retention_metrics.errors import InvalidValue, UndefinedMetric
+from retention_metrics.logs import Transactions
+from retention_metrics.plots import tracking_curve
+from retention_metrics.predictive import (
+    BoundaryWarning,
+    Fit,
+    GammaGamma,
+    Histories,
+    MbgNbd,
+    Validation,
+    customer_lifetime_value,
+)
+from retention_metrics.report._answer import answered
+from retention_metrics.report._orders import OrderAnswers
+from retention_metrics.report._page import Column, Figure, Item, Picture, Section, Sentence, Table, words
+from retention_metrics.report._progress import Progress
+
+_MONTHS = 3
+_HELD_OUT = dt.timedelta(days=91)
+_FEWEST_AGAIN = 100
+_FAR_OUT = 0.25
+
+
+def coming_section(orders: Transactions, found: OrderAnswers, *, as_of: dt.date, progress: Progress) -> Section:
+    """Who will buy again in the next three months, and what that brings."""
+
+    def told() -> Iterator[Item]:
+        with progress("predicting purchases"), warnings.catch_warnings():
+            warnings.simplefilter("ignore", BoundaryWarning)
+            if found.summary.first_day > as_of - 2 * _HELD_OUT:
+                raise UndefinedMetric("purchases to come", "predictions take at least half a year of orders")
+            seen = orders.histories(as_of=as_of, unit="month", spend=found.summary.revenue is not None)
+            again = float(seen.weights[seen.frequency > 0].sum())
+            if again < _FEWEST_AGAIN:
+                raise UndefinedMetric(
+                    "purchases to come",
+                    f"predictions take {_FEWEST_AGAIN} customers who bought again, got {again:,.0f}",
+                )
+            checked = orders.validate(MbgNbd, split=as_of - _HELD_OUT, as_of=as_of, unit="month")
+            items = list(_expected(seen, found, trusted=_error(checked) <= _FAR_OUT))
+        items += _checked(checked, as_of - _HELD_OUT)
+        return iter(items)
+
+    return answered("coming", told)
+
+
+def _error(checked: Validation) -> float:
+    """How far the model was out in the holdout, as a share of what came."""
+    return abs(checked.expected - checked.actual) / max(checked.actual, 1.0)
+
+
+def _expected(seen: Histories, found: OrderAnswers, *, trusted: bool) -> Iterator[Item]:
+    distinct = seen.collapse()
+    fit, many = MbgNbd.fit(distinct), distinct.weights
+    history = {"frequency": distinct.frequency, "recency": distinct.recency, "T": distinct.T}
+
+    def alive(model: MbgNbd) -> float:
+        return float(many @ model.probability_alive(**history))
+
+    def purchases(model: MbgNbd) -> float:
+        return float(many @ model.expected_purchases(_MONTHS, **history))
+
+    def buyers(model: MbgNbd) -> float:
+        return float(many @ (1 - model.purchase_count_pmf(0, horizon=_MONTHS, **history)))
+
+    for name, total, headline in (("alive", alive, False), ("buyers", buyers, False), ("coming", purchases, trusted)):
+        limits = fit.interval(total, scale="log")
+        share = None if total is purchases else total(fit.model) / fit.customers
+        told = words(f"{name}.meaning", months=_MONTHS)
+        yield Figure(name, total(fit.model), "count", told, limits, share=share, headline=headline)
+    if seen.monetary_value is not None:
+        yield from _money(fit, seen, seen.monetary_value, found.margin_share)
+
+
+def _money(fit: Fit[MbgNbd], seen: Histories, spent: FloatArray, margin_share: float | None) -> Iterator[Item]:
+    """What the purchases bring; customers whose repeat purchases net to nothing have no mean to go by."""
+    usable = (seen.frequency == 0) | (spent > 0)
+    history: dict[str, Any] = {
+        name: column[usable]
+        for name, column in (
+            ("frequency", seen.frequency),
+            ("recency", seen.recency),
+            ("T", seen.T),
+            ("monetary_value", spent),
+            ("weights", seen.weights),
+        )
+    }
+    try:
+        spend = GammaGamma.fit(**{name: history[name] for name in ("frequency", "monetary_value", "weights")})
+        margin = 1.0 if margin_share is None else margin_share
+        value = customer_lifetime_value(fit, spend, **history, horizon=_MONTHS, discount=0, per="month", margin=margin)
+    except InvalidValue:
+        yield Sentence(words("coming.no_money"))
+        return
+    name = "bring" if margin_share is None else "bring_margin"
+    yield Figure(name, value.total, "money", words(f"{name}.meaning", months=_MONTHS), value.total_interval)
+    netted = float(seen.weights[~usable].sum())
+    if netted:
+        yield Sentence(words("coming.netted", customers=netted))
+
+
+def _checked(checked: Validation, split: dt.date) -> Iterator[Item]:
+    """How the same forecast would have done a quarter ago."""
+    yield Sentence(
+        words(
+            "coming.checked",
+            split=split,
+            expected=checked.expected,
+            actual=checked.actual,
+            naive=checked.naive,
+        )
+    )
+    if _error(checked) > _FAR_OUT:
+        yield Sentence(words("coming.far_out"), warns=True)
+    yield Sentence(words("coming.explained"))
+    yield Picture("tracking", lambda: tracking_curve(checked, unit="months"))
+    rows = tuple(
+        (f"{row.past}{'+' if row.more else ''}", round(row.customers), row.actual, row.expected, row.naive)
+        for row in checked.by_past
+    )
+    header = (
+        Column("past", "text"),
+        Column("customers", "count"),
+        Column("actual", "ratio"),
+        Column("expected", "ratio"),
+        Column("naive", "ratio"),
+    )
+    yield Table("coming", header, rows)
