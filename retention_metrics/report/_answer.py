@@ -5,7 +5,7 @@ from typing import Any, TypeAlias
 
 import narwhals.stable.v2 as nw
 
-from retention_metrics.errors import InvalidRows, InvalidValue, UndefinedMetric
+from retention_metrics.errors import InvalidRows, InvalidValue, MissingExtra, UndefinedMetric
 from retention_metrics.logs._engines import open_frame, to_numbers
 from retention_metrics.report._page import Item, Section, Sentence, words
 
@@ -20,12 +20,12 @@ def answered(name: str, *parts: Part) -> Section:
             items += part()
         except InvalidRows:
             raise
-        except InvalidValue as refusal:
+        except (InvalidValue, MissingExtra) as refusal:
             items.append(Sentence(words("unanswered", reason=reason_of(refusal)), warns=True))
     return Section(name, tuple(items))
 
 
-def reason_of(refusal: InvalidValue) -> str:
+def reason_of(refusal: InvalidValue | MissingExtra) -> str:
     """Why something has no value, as a sentence without its full stop."""
     said = refusal.reason if isinstance(refusal, UndefinedMetric) else str(refusal)
     return said.splitlines()[0].rstrip(".:")

@@ -3,7 +3,7 @@
 import datetime as dt
 import warnings
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import replace
 
 from retention_metrics._typing import FloatArray
 from retention_metrics.errors import InvalidValue, UndefinedMetric
@@ -45,19 +45,14 @@ def coming_section(orders: Transactions, found: OrderAnswers, *, as_of: dt.date,
                     f"predictions take {_FEWEST_AGAIN} customers who bought again, got {again:,.0f}",
                 )
             checked = orders.validate(MbgNbd, split=as_of - _HELD_OUT, as_of=as_of, unit="month")
-            items = list(_expected(seen, found, trusted=_error(checked) <= _FAR_OUT))
+            items = list(_expected(seen, found))
         items += _checked(checked, as_of - _HELD_OUT)
         return iter(items)
 
     return answered("coming", told)
 
 
-def _error(checked: Validation) -> float:
-    """How far the model was out in the holdout, as a share of what came."""
-    return abs(checked.expected - checked.actual) / max(checked.actual, 1.0)
-
-
-def _expected(seen: Histories, found: OrderAnswers, *, trusted: bool) -> Iterator[Item]:
+def _expected(seen: Histories, found: OrderAnswers) -> Iterator[Item]:
     distinct = seen.collapse()
     fit, many = MbgNbd.fit(distinct), distinct.weights
     history = {"frequency": distinct.frequency, "recency": distinct.recency, "T": distinct.T}
@@ -71,11 +66,11 @@ def _expected(seen: Histories, found: OrderAnswers, *, trusted: bool) -> Iterato
     def buyers(model: MbgNbd) -> float:
         return float(many @ (1 - model.purchase_count_pmf(0, horizon=_MONTHS, **history)))
 
-    for name, total, headline in (("alive", alive, False), ("buyers", buyers, False), ("coming", purchases, trusted)):
+    for name, total in (("alive", alive), ("buyers", buyers), ("coming", purchases)):
         limits = fit.interval(total, scale="log")
         share = None if total is purchases else total(fit.model) / fit.customers
         told = words(f"{name}.meaning", months=_MONTHS)
-        yield Figure(name, total(fit.model), "count", told, limits, share=share, headline=headline)
+        yield Figure(name, total(fit.model), "count", told, limits, share=share)
     if seen.monetary_value is not None:
         yield from _money(fit, seen, seen.monetary_value, found.margin_share)
 
@@ -83,20 +78,14 @@ def _expected(seen: Histories, found: OrderAnswers, *, trusted: bool) -> Iterato
 def _money(fit: Fit[MbgNbd], seen: Histories, spent: FloatArray, margin_share: float | None) -> Iterator[Item]:
     """What the purchases bring; customers whose repeat purchases net to nothing have no mean to go by."""
     usable = (seen.frequency == 0) | (spent > 0)
-    history: dict[str, Any] = {
-        name: column[usable]
-        for name, column in (
-            ("frequency", seen.frequency),
-            ("recency", seen.recency),
-            ("T", seen.T),
-            ("monetary_value", spent),
-            ("weights", seen.weights),
-        )
-    }
+    columns = ("frequency", "recency", "T", "weights", "monetary_value")
+    paying = replace(seen, **{name: getattr(seen, name)[usable] for name in columns})
     try:
-        spend = GammaGamma.fit(**{name: history[name] for name in ("frequency", "monetary_value", "weights")})
+        spend = GammaGamma.fit(paying)
         margin = 1.0 if margin_share is None else margin_share
-        value = customer_lifetime_value(fit, spend, **history, horizon=_MONTHS, discount=0, per="month", margin=margin)
+        value = customer_lifetime_value(
+            fit, spend, histories=paying, horizon=_MONTHS, discount=0, per="month", margin=margin
+        )
     except InvalidValue:
         yield Sentence(words("coming.no_money"))
         return
@@ -118,7 +107,7 @@ def _checked(checked: Validation, split: dt.date) -> Iterator[Item]:
             naive=checked.naive,
         )
     )
-    if _error(checked) > _FAR_OUT:
+    if abs(checked.expected - checked.actual) > _FAR_OUT * checked.actual:
         yield Sentence(words("coming.far_out"), warns=True)
     yield Sentence(words("coming.explained"))
     yield Picture("tracking", lambda: tracking_curve(checked, unit="months"))
