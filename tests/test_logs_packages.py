@@ -103,7 +103,7 @@ def test_what_is_counted_and_what_is_booked_make_the_ledger(engine):
     as_of = dt.date(2024, 8, 15)
     events = book_of(120, odd=0.25, seed=1)
     log, ledger = log_of(engine, events), Ledger.from_events(events, PLANS, as_of=as_of)
-    if engine.name != "dask":
+    if engine.name not in {"dask", "spark"}:
         some, every = counted_events(log, as_of=as_of)
         assert 0.2 * every < some < every
     found = log.roll_forward(PLANS, as_of=as_of, by="segment")

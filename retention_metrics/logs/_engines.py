@@ -50,8 +50,10 @@ def with_short_plan(frame: Frame) -> Frame:
     """
     if not frame.implementation.is_dask():
         return frame
-    native = frame.to_native()
-    parts = import_module("dask.dataframe").from_delayed(native.to_delayed(), meta=native._meta, verify_meta=False)
+    # Fusing the steps of a long history takes Dask longer than going through them.
+    native = frame.to_native().optimize(fuse=False)
+    steps = native.to_delayed(optimize_graph=False)
+    parts = import_module("dask.dataframe").from_delayed(steps, meta=native._meta, verify_meta=False)
     shortened: Frame = nw.from_native(parts)
     return shortened
 
