@@ -140,7 +140,7 @@ def test_refusals(function):
 
 @pytest.mark.parametrize(("level", "sessions"), [(0.95, 91), (0.99, 96)])
 def test_run_off_of_one_plan(level, sessions):
-    assert run_off_reserve(200, 0.4, 70_000, level=level) == sessions * 70_000
+    assert run_off_reserve(200, probability=0.4, cost=70_000, level=level) == sessions * 70_000
 
 
 def exact_binomial(n, p):
@@ -166,23 +166,25 @@ def test_run_off_of_several_plans_by_counting(plans, thousandths):
             expected = total
             break
     sessions, chances, costs = zip(*plans, strict=True)
-    found = run_off_reserve(sessions, [p / 20 for p in chances], costs, level=thousandths / 1000)
+    found = run_off_reserve(sessions, probability=[p / 20 for p in chances], cost=costs, level=thousandths / 1000)
     assert found == expected
 
 
 def test_run_off_at_the_ends():
-    assert run_off_reserve(20, 0, 7) == 0
-    assert run_off_reserve(20, 1, 7) == 140
-    assert run_off_reserve(0, 0.5, 7) == 0
-    assert run_off_reserve(1, 0.05, 7, level=0.95) == 0
-    assert run_off_reserve(1, 0.0501, 7, level=0.95) == 7
-    assert run_off_reserve([30, 30], 0.5, 10, level=0.9) == run_off_reserve(60, 0.5, 10, level=0.9)
+    assert run_off_reserve(20, probability=0, cost=7) == 0
+    assert run_off_reserve(20, probability=1, cost=7) == 140
+    assert run_off_reserve(0, probability=0.5, cost=7) == 0
+    assert run_off_reserve(1, probability=0.05, cost=7, level=0.95) == 0
+    assert run_off_reserve(1, probability=0.0501, cost=7, level=0.95) == 7
+    assert run_off_reserve([30, 30], probability=0.5, cost=10, level=0.9) == run_off_reserve(
+        60, probability=0.5, cost=10, level=0.9
+    )
 
 
 def test_run_off_of_very_many_sessions_is_near_the_normal_quantile():
     n, p = 1_000_000, 0.37
     near = n * p + 1.6448536269514722 * math.sqrt(n * p * (1 - p))
-    assert run_off_reserve(n, p, 1) == pytest.approx(near, abs=2)
+    assert run_off_reserve(n, probability=p, cost=1) == pytest.approx(near, abs=2)
 
 
 @pytest.mark.parametrize(
@@ -202,9 +204,9 @@ def test_run_off_of_very_many_sessions_is_near_the_normal_quantile():
 )
 def test_run_off_refuses(arguments, error, message):
     with pytest.raises(error, match=message):
-        run_off_reserve(*arguments)
+        run_off_reserve(arguments[0], probability=arguments[1], cost=arguments[2])
 
 
 def test_run_off_refuses_levels():
     with pytest.raises(InvalidValue, match="level must be a fraction above 0 and below 1"):
-        run_off_reserve(200, 0.4, 70, level=1)
+        run_off_reserve(200, probability=0.4, cost=70, level=1)

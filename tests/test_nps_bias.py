@@ -151,7 +151,7 @@ def test_the_reference_bounds(reference):
 def test_the_bounds_are_the_scores_if_all_the_others_were_of_one_mind(table, silent):
     answered = sample(*table)
     p, q, d = table
-    found = nps.nonresponse_bounds(answered.value, answered.n / (answered.n + silent))
+    found = nps.nonresponse_bounds(answered.value, response_rate=answered.n / (answered.n + silent))
     assert found.low == pytest.approx(sample(p, q, d + silent).value, abs=1e-9)
     assert found.high == pytest.approx(sample(p + silent, q, d).value, abs=1e-9)
 
@@ -171,11 +171,11 @@ def test_bounds_of_many_waves():
         (40, None),
     ):
         with pytest.raises((InvalidValue, InvalidType), match="value|response_rate"):
-            nps.nonresponse_bounds(value, rate)
+            nps.nonresponse_bounds(value, response_rate=rate)
     with pytest.raises(InvalidValue, match=r"value must be from -100 to 100 points; first at \[1\]"):
-        nps.nonresponse_bounds([40, 400], 0.5)
+        nps.nonresponse_bounds([40, 400], response_rate=0.5)
     with pytest.raises(InvalidValue, match="shape"):
-        nps.nonresponse_bounds([1, 2], [0.1, 0.2, 0.3])
+        nps.nonresponse_bounds([1, 2], response_rate=[0.1, 0.2, 0.3])
 
 
 # Mix and rate

@@ -39,13 +39,13 @@ def moved_by_hand(start, end, seen):
 def test_recurring_revenue_of_mixed_plans(reference):
     example = reference("A-MRR-01")
     plans = list(example["input"].values())
-    each = revenue.monthly_amount([plan["amount"] for plan in plans], [plan["interval"] for plan in plans])
+    each = revenue.monthly_amount([plan["amount"] for plan in plans], interval=[plan["interval"] for plan in plans])
     assert each @ [plan["n"] for plan in plans] == pytest.approx(example["expect"]["mrr"])
 
 
 def test_the_discount_comes_before_the_month(reference):
     example = reference("A-MRR-02")
-    found = revenue.monthly_amount(example["input"]["annual"], "year", discount=example["input"]["discount"])
+    found = revenue.monthly_amount(example["input"]["annual"], interval="year", discount=example["input"]["discount"])
     assert found == pytest.approx(example["expect"]["mrr"])
 
 
@@ -54,13 +54,13 @@ def test_the_discount_comes_before_the_month(reference):
     [("month", 1, 12), ("month", 6, 2), ("quarter", 1, 4), ("year", 1, 1), ("year", 3, 1 / 3), ("week", 2, 26)],
 )
 def test_twelve_months_are_what_is_billed_in_a_year(interval, count, a_year):
-    assert 12 * revenue.monthly_amount(90.0, interval, count) == pytest.approx(90 * a_year)
+    assert 12 * revenue.monthly_amount(90.0, interval=interval, count=count) == pytest.approx(90 * a_year)
 
 
 def test_weeks_and_days_have_a_rule():
-    assert revenue.monthly_amount(7, "week", week_rule="30.4375/7") == pytest.approx(365.25 / 12)
-    assert 12 * revenue.monthly_amount(1, "day") == pytest.approx(365)
-    assert 12 * revenue.monthly_amount(1, "day", day_rule="30.4375") == pytest.approx(365.25)
+    assert revenue.monthly_amount(7, interval="week", week_rule="30.4375/7") == pytest.approx(365.25 / 12)
+    assert 12 * revenue.monthly_amount(1, interval="day") == pytest.approx(365)
+    assert 12 * revenue.monthly_amount(1, interval="day", day_rule="30.4375") == pytest.approx(365.25)
 
 
 @given(
@@ -73,8 +73,8 @@ def test_weeks_and_days_have_a_rule():
 )
 def test_amounts_of_arrays_agree_with_numbers(rows):
     amounts, intervals, counts, discounts = zip(*rows, strict=True)
-    found = revenue.monthly_amount(amounts, np.array(intervals), counts, discount=discounts)
-    one_by_one = [revenue.monthly_amount(*row[:3], discount=row[3]) for row in rows]
+    found = revenue.monthly_amount(amounts, interval=np.array(intervals), count=counts, discount=discounts)
+    one_by_one = [revenue.monthly_amount(row[0], interval=row[1], count=row[2], discount=row[3]) for row in rows]
     assert all(type(value) is float for value in one_by_one)
     np.testing.assert_array_equal(found, one_by_one)
 
@@ -101,13 +101,13 @@ def test_amounts_of_arrays_agree_with_numbers(rows):
 )
 def test_amounts_that_are_refused(given, refusal):
     with pytest.raises(InvalidValue, match=refusal):
-        revenue.monthly_amount(**{"amount": 10, **given})
+        revenue.monthly_amount(**{"amount": 10, "interval": "year", **given})
 
 
 @pytest.mark.parametrize("bad", [12, None, [], [3, 12]], ids=str)
 def test_an_interval_is_a_name(bad):
     with pytest.raises(InvalidType, match="interval must be a name"):
-        revenue.monthly_amount(10, bad)
+        revenue.monthly_amount(10, interval=bad)
 
 
 # Movements

@@ -17,7 +17,7 @@ _WIDTH, _BEYOND = 12, 40
 _NEGLIGIBLE = 1e-30
 
 
-def run_off_reserve(sessions: int | Numbers, probability: Numbers, cost: int | Numbers, *, level: float = 0.95) -> int:
+def run_off_reserve(sessions: int | Numbers, *, probability: Numbers, cost: int | Numbers, level: float = 0.95) -> int:
     r"""Money that pays for delivering the sessions already sold, with a given probability, if nothing is sold any more.
 
     .. math:: \min \left\{ x : P\!\left(\sum_i c_i B_i \le x\right) \ge \text{level} \right\}, \qquad
@@ -40,9 +40,9 @@ def run_off_reserve(sessions: int | Numbers, probability: Numbers, cost: int | N
         InvalidType: Sessions or costs are no whole numbers; floats go through ``prepaid.to_minor``.
 
     Examples:
-        >>> run_off_reserve(200, 0.4, 70_000)
+        >>> run_off_reserve(200, probability=0.4, cost=70_000)
         6370000
-        >>> run_off_reserve([200, 50], [0.4, 0.9], [70_000, 120_000], level=0.99)
+        >>> run_off_reserve([200, 50], probability=[0.4, 0.9], cost=[70_000, 120_000], level=0.99)
         12270000
 
     References:

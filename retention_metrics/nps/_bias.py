@@ -128,7 +128,7 @@ def post_stratify(strata: Mapping[str, NpsScore], *, population: Mapping[str, fl
     return PostStratified(strata={str(name): sample for name, sample in strata.items()}, population=sizes)
 
 
-def nonresponse_bounds(value: Numbers, response_rate: Numbers) -> Bounds:
+def nonresponse_bounds(value: Numbers, *, response_rate: Numbers) -> Bounds:
     r"""How low and how high the score of everybody could be, if those who did not answer were all of one mind.
 
     .. math:: r \cdot \text{NPS} \pm (1 - r) \cdot 100

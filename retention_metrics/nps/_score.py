@@ -315,7 +315,7 @@ def total_weight(sample: NpsScore) -> float:
     return float(sample.n) if sample.weighting is None else math.fsum(sample.weighting.sums)
 
 
-def score(scores: Any, weights: Any = None, on_invalid: OnInvalid = "raise", *, scale: ScaleName = "0-10") -> NpsScore:
+def score(scores: Any, *, weights: Any = None, on_invalid: OnInvalid = "raise", scale: ScaleName = "0-10") -> NpsScore:
     r"""Net Promoter Score of answers: the share of promoters minus the share of detractors, in points.
 
     .. math:: \text{NPS} = 100 \frac{\sum w_i s_i}{\sum w_i}, \qquad s_i = 1, 0, -1

@@ -22,9 +22,9 @@ _DAYS = {"365/12": 365 / 12, "30.4375": 30.4375}
 @overload
 def monthly_amount(
     amount: Scalar,
-    interval: BillingInterval = "year",
-    count: Scalar = 1,
     *,
+    interval: BillingInterval,
+    count: Scalar = 1,
     discount: Scalar = 0,
     week_rule: WeekRule = "52/12",
     day_rule: DayRule = "365/12",
@@ -32,18 +32,18 @@ def monthly_amount(
 @overload
 def monthly_amount(
     amount: Numbers,
-    interval: str | Sequence[str] | NDArray[Any] = "year",
-    count: Numbers = 1,
     *,
+    interval: str | Sequence[str] | NDArray[Any],
+    count: Numbers = 1,
     discount: Numbers = 0,
     week_rule: WeekRule = "52/12",
     day_rule: DayRule = "365/12",
 ) -> float | FloatArray: ...
 def monthly_amount(
     amount: Numbers,
-    interval: str | Sequence[str] | NDArray[Any] = "year",
-    count: Numbers = 1,
     *,
+    interval: str | Sequence[str] | NDArray[Any],
+    count: Numbers = 1,
     discount: Numbers = 0,
     week_rule: WeekRule = "52/12",
     day_rule: DayRule = "365/12",
@@ -81,14 +81,14 @@ def monthly_amount(
         InvalidType: A value is not a plain number, or an interval not a name.
 
     Examples:
-        >>> monthly_amount(600)
+        >>> monthly_amount(600, interval="year")
         50.0
-        >>> round(monthly_amount(120, "year", discount=0.1), 2)
+        >>> round(monthly_amount(120, interval="year", discount=0.1), 2)
         9.0
-        >>> monthly_amount([100, 600, 270], ["month", "year", "quarter"])
+        >>> monthly_amount([100, 600, 270], interval=["month", "year", "quarter"])
         array([100.,  50.,  90.])
-        >>> round(monthly_amount(12, "week"), 4), round(monthly_amount(12, "week", week_rule="30.4375/7"), 4)
-        (52.0, 52.1786)
+        >>> [round(monthly_amount(12, interval="week", week_rule=rule), 4) for rule in ("52/12", "30.4375/7")]
+        [52.0, 52.1786]
 
     References:
         Stripe Billing, *Metric definitions*: the monthly-normalised value of all active subscriptions; ProfitWell
