@@ -1,13 +1,20 @@
 """What is sold: a package of sessions or a term, and its rules of expiry, refund and breakage."""
 
 import datetime as dt
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from retention_metrics.prepaid._money import BASIS, MOST_MONEY, MOST_SESSIONS
 
-Money: TypeAlias = Annotated[int, Field(strict=True, ge=0, lt=MOST_MONEY)]
+
+def _no_float(amount: Any) -> Any:
+    if isinstance(amount, float):
+        raise ValueError(f"money is whole minor units (cents); convert with prepaid.to_minor({amount!r})")
+    return amount
+
+
+Money: TypeAlias = Annotated[int, BeforeValidator(_no_float), Field(strict=True, ge=0, lt=MOST_MONEY)]
 BasisPoints: TypeAlias = Annotated[int, Field(strict=True, ge=0, le=BASIS)]
 Sessions: TypeAlias = Annotated[int, Field(strict=True, ge=1, lt=MOST_SESSIONS)]
 Days: TypeAlias = Annotated[int, Field(strict=True, ge=1, le=36_525)]
