@@ -250,9 +250,9 @@ def test_the_rest_of_the_book_stands(code, events, reason):
     ("fields", "message"),
     [
         ({"amount": -1}, "greater than or equal to 0"),
-        ({"amount": 10.0}, "valid integer"),
-        ({"amount": math.nan}, "valid integer"),
-        ({"amount": math.inf}, "valid integer"),
+        ({"amount": 10.0}, "whole minor units"),
+        ({"amount": math.nan}, "whole minor units"),
+        ({"amount": math.inf}, "whole minor units"),
         ({"amount": True}, "valid integer"),
         ({"amount": "100"}, "valid integer"),
         ({"amount": 2**60}, "less than"),

@@ -10,7 +10,10 @@ from retention_metrics.prepaid._money import BASIS, MOST_MONEY, MOST_SESSIONS
 
 def _no_float(amount: Any) -> Any:
     if isinstance(amount, float):
-        raise ValueError(f"money is whole minor units (cents); convert with prepaid.to_minor({amount!r})")
+        # Pydantic tells of a ValueError, and lets a TypeError through.
+        raise ValueError(  # noqa: TRY004
+            f"money is whole minor units (cents); convert with prepaid.to_minor({amount!r})"
+        )
     return amount
 
 
