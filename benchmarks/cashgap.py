@@ -185,16 +185,16 @@ def main():
         print(f"| {name} | {1000 * statistics.median(seconds) / paths:.3g} |")
     print()
     print("| threads | wall seconds |\n|---|---:|")
-    wall = {}
-    for threads in (1, 2):
-        taken = []
-        for _ in range(arguments.rounds):
+    wall: dict[int, list[float]] = {1: [], 2: []}
+    for _ in range(arguments.rounds):
+        for threads, taken in wall.items():
             started = time.perf_counter()
             ours(case, 3 * paths, threads=threads)
             taken.append(time.perf_counter() - started)
-        wall[threads] = statistics.median(taken)
-        print(f"| {threads} | {wall[threads]:.3g} |")
-    print(f"\ntwo threads: {wall[1] / wall[2]:.2f} times one; numpy {np.__version__}")
+    for threads, taken in wall.items():
+        print(f"| {threads} | {statistics.median(taken):.3g} |")
+    faster = statistics.median(one / two for one, two in zip(*wall.values(), strict=True))
+    print(f"\ntwo threads: {faster:.2f} times one; numpy {np.__version__}")
 
 
 if __name__ == "__main__":
