@@ -3,6 +3,7 @@
 import datetime as dt
 import warnings
 
+import duckdb
 import numpy as np
 import polars as pl
 import pytest
@@ -156,3 +157,18 @@ def test_one_month_of_the_book_under_every_name():
     assert book["start_plus_new"].value == 1 / 4
     with pytest.raises(rm.errors.InvalidValue, match="period must be one of .*, got '2026-02'"):
         orders.retention_by_period(as_of="2026-01-31", lost_after=30).definitions("2026-02")
+
+
+def test_duckdb_keeps_nothing_of_ours_after_an_answer(tmp_path):
+    days = [dt.date(2026, 1, 5), dt.date(2026, 3, 2), dt.date(2026, 1, 12)]
+    orders = pl.DataFrame({"who": ["ann", "ann", "bob"], "day": days})
+    connection = duckdb.connect(str(tmp_path / "shop.db"))
+    connection.register("sold", orders.to_arrow())
+    connection.execute("CREATE TABLE orders AS FROM sold")
+    connection.unregister("sold")
+    log = rm.logs.Transactions(connection.table("orders"), customer="who", time="day")
+    found = log.retention_by_period(as_of="2026-04-30", lost_after=30)
+    assert found.new.tolist() == [2, 0, 0, 0]
+    assert found.returned.tolist() == [0, 0, 1, 0]
+    assert connection.execute("SELECT table_name FROM duckdb_tables()").fetchall() == [("orders",)]
+    assert connection.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall() == []

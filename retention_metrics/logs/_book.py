@@ -12,7 +12,7 @@ from retention_metrics._periods import first_day, last_day, period_of
 from retention_metrics._typing import FloatArray, IntArray, Period, Weekday
 from retention_metrics.churn import CustomerFlow
 from retention_metrics.churn._flow import Dated
-from retention_metrics.logs._engines import Frame, to_parts, with_period, with_short_plan
+from retention_metrics.logs._engines import Frame, kept, to_parts, with_period, with_short_plan
 from retention_metrics.logs._segments import Numbers, Segments, beside, by_segment, group_of
 
 RUNNING = dt.date.max.toordinal()
@@ -42,13 +42,14 @@ def flow_of(stays: Frame, visits: Frame | None, rule: Counted, by: Any) -> Custo
     stays = _placed(_placed(stays, "came", "start", rule), "went", "leaves", rule)
     stays = with_short_plan(stays.with_columns(first=(nw.col("stay") == 0).cast(nw.Int64)))
     count = nw.len().alias("customers")
-    counted = to_parts(stays.group_by(*group, "came", "went").agg(count, nw.col("first").sum()), group)
-    gone = stays.filter((nw.col("went") > nw.col("came")) | (nw.col("first") == 1))
-    gone = gone.select("customer", *group, "first", "came", at=nw.col("went"))
-    again = stays.filter((nw.col("stay") > 0) & (nw.col("went") > nw.col("came")))
-    back = gone.join(again.select("customer", at=nw.col("came")), on=["customer", "at"])
-    back = back.with_columns(fresh=(nw.col("came") == nw.col("at")).cast(nw.Int64))
-    returned = to_parts(back.group_by(*group, "at", "fresh").agg(count), group)
+    with kept(stays) as stays:
+        counted = to_parts(stays.group_by(*group, "came", "went").agg(count, nw.col("first").sum()), group)
+        gone = stays.filter((nw.col("went") > nw.col("came")) | (nw.col("first") == 1))
+        gone = gone.select("customer", *group, "first", "came", at=nw.col("went"))
+        again = stays.filter((nw.col("stay") > 0) & (nw.col("went") > nw.col("came")))
+        back = gone.join(again.select("customer", at=nw.col("came")), on=["customer", "at"])
+        back = back.with_columns(fresh=(nw.col("came") == nw.col("at")).cast(nw.Int64))
+        returned = to_parts(back.group_by(*group, "at", "fresh").agg(count), group)
     bought: Mapping[str | None, Numbers] = {}
     if visits is not None:
         amounts = [nw.col("amount").sum()] if "amount" in visits.columns else []

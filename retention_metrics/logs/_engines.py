@@ -5,9 +5,11 @@ calendar arithmetic, the previous row of a customer, time zones, and the way a s
 """
 
 import datetime as dt
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
+from itertools import count
 from typing import Any, Literal, TypeAlias
 
 import narwhals.stable.v2 as nw
@@ -21,6 +23,7 @@ from retention_metrics.errors import InvalidType, InvalidValue
 
 Frame: TypeAlias = nw.LazyFrame[Any]
 
+_NUMBERS = count()
 _UTC = {"UTC", "Etc/UTC", "GMT", "Etc/GMT", "Zulu"}
 
 
@@ -61,7 +64,7 @@ def with_short_plan(frame: Frame) -> Frame:
 def computed_once(frame: Frame) -> Frame:
     """A table that is needed several times, worked out once and kept by its engine.
 
-    Eager engines have it already. DuckDB works it out again each time, so that it need not fit in memory.
+    Eager engines have it already. DuckDB works it out again each time, unless it is :func:`kept`.
     """
     if frame.implementation.is_polars():
         return frame.collect().lazy()
@@ -69,6 +72,22 @@ def computed_once(frame: Frame) -> Frame:
         kept: Frame = nw.from_native(frame.to_native().localCheckpoint())
         return kept
     return frame
+
+
+@contextmanager
+def kept(frame: Frame) -> Iterator[Frame]:
+    """A table of any size that DuckDB and Polars keep until the block ends, where else they would work it out anew."""
+    if not frame.implementation.is_duckdb():
+        yield computed_once(frame) if frame.implementation.is_polars() else frame
+        return
+    native, name = frame.to_native(), f"retention_metrics_{next(_NUMBERS)}"
+    native.query(name, f"CREATE TEMP TABLE kept_{name} AS FROM {name}")
+    try:
+        yield nw.from_native(native.query(name, f"FROM kept_{name}"))
+    finally:
+        native.query(name, f"DROP TABLE kept_{name}")
+        # Before DuckDB 1.4 the view of a query outlives it.
+        native.query(name, f"DROP VIEW IF EXISTS {name}")
 
 
 def small_frame(like: Frame, columns: Mapping[str, NDArray[Any]]) -> Frame:

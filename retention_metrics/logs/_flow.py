@@ -15,8 +15,8 @@ from retention_metrics._typing import FloatArray, Period
 from retention_metrics.churn import CustomerFlow, PurchaseCycle, ShortWindowWarning
 from retention_metrics.churn._flow import DATED, FEWEST_CYCLES, Dated
 from retention_metrics.errors import UndefinedMetric
-from retention_metrics.logs._book import RUNNING, Counted, flow_of
-from retention_metrics.logs._engines import Frame, to_parts, with_previous, with_short_plan, with_stays
+from retention_metrics.logs._book import RUNNING, Counted, back_dated, flow_of
+from retention_metrics.logs._engines import Frame, kept, to_parts, with_previous, with_short_plan, with_stays
 from retention_metrics.logs._rows import Log, usable_rows
 from retention_metrics.logs._segments import (
     Numbers,
@@ -95,19 +95,23 @@ def retention_by_period(
     days_away = whole(0, lost_after=lost_after)
     limit = min(days_away, _NEVER)
     days, excluded, until = purchase_days(log, as_of, by)
-    with suppress(UndefinedMetric):  # Nobody has bought twice: there is no cycle to compare with.
-        warn_of_short_window(days_away, cycle_of(days, until).days, stacklevel=4)
-    group = group_of(by)
+    with kept(days) as days:
+        with suppress(UndefinedMetric):  # Nobody has bought twice: there is no cycle to compare with.
+            warn_of_short_window(days_away, cycle_of(days, until).days, stacklevel=4)
+        rule = Counted(period, until, log.clock.week_start, days_away, dated, excluded)
+        return flow_of(_stays(days, limit, rule, group_of(by)), days, rule, by)
+
+
+def _stays(days: Frame, limit: int, rule: Counted, group: list[str]) -> Frame:
+    """One row a time during which a customer was there, with the day to which its end is dated."""
     steps = days.select("customer", *group, start=nw.col("day"), stop=nw.col("day"))
     parts = with_stays(steps, gap=limit + 1)
     stays = parts.group_by("customer", *group, "stay").agg(nw.col("start").min(), nw.col("stop").max())
     # Lost on the first day that is more than lost_after days from the last purchase, or dated back to that purchase.
     past = nw.col("stop") + (limit + 1)
-    day = nw.col("stop") if dated == "last_purchase" else past
-    leaves = nw.when(past <= until.toordinal()).then(day).otherwise(nw.lit(RUNNING))
-    stays = with_short_plan(stays.with_columns(leaves=leaves.cast(nw.Int64)))
-    rule = Counted(period, until, log.clock.week_start, days_away, dated, excluded)
-    return flow_of(stays, days, rule, by)
+    day = nw.col("stop") if back_dated(rule) else past
+    leaves = nw.when(past <= rule.until.toordinal()).then(day).otherwise(nw.lit(RUNNING))
+    return with_short_plan(stays.with_columns(leaves=leaves.cast(nw.Int64)))
 
 
 def purchase_days(log: Log, as_of: dt.date | str, by: Any = None) -> tuple[Frame, dict[str, int], dt.date]:
