@@ -301,22 +301,22 @@ def simulated(model, *, sales, periods, sessions, seed, factor=None):
     state = []
     factor = np.ones(periods) if factor is None else factor
     for t in range(periods):
-        month = np.datetime64("2020-01") + t
+        first = (np.datetime64("2020-01") + np.timedelta64(t, "M")).astype("datetime64[D]")
         state += [[len(state) + k, 0, sessions] for k in range(sales)]
         for each in state:
             package, gap, left = each
             if gap == 0 and left == sessions and package >= len(state) - sales:
-                kinds.append("purchase"), days.append(month.astype("datetime64[D]")), packages.append(package)
+                kinds.append("purchase"), days.append(first), packages.append(package)
             if left == 0:
                 continue
             g = min(gap, model.buckets - 1)
             if rng.random() < model.refund[g]:
-                kinds.append("refund"), days.append(month.astype("datetime64[D]") + 3), packages.append(package)
+                kinds.append("refund"), days.append(first + np.timedelta64(3, "D")), packages.append(package)
                 each[2] = 0
             elif rng.random() < model.hazard[g] * factor[t]:
                 size = 1 if model.burst is None else 1 + int(rng.choice(model.burst.size, p=model.burst))
                 for k in range(min(size, left)):
-                    kinds.append("visit"), days.append(month.astype("datetime64[D]") + 1 + k), packages.append(package)
+                    kinds.append("visit"), days.append(first + np.timedelta64(1 + k, "D")), packages.append(package)
                 each[1:] = 0, left - min(size, left)
             else:
                 each[1] += 1
@@ -328,7 +328,7 @@ def simulated(model, *, sales, periods, sessions, seed, factor=None):
         "plan": np.where(np.array(kinds) == "purchase", "p", None),
     }
     plan = PackagePlan(id="p", price=1_000, sessions=sessions)
-    end = (np.datetime64("2020-01") + periods).astype("datetime64[D]") - 1
+    end = (np.datetime64("2020-01") + np.timedelta64(periods, "M")).astype("datetime64[D]") - np.timedelta64(1, "D")
     return Ledger.from_columns(columns, [plan], as_of=end.astype(dt.date))
 
 

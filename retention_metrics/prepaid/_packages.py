@@ -143,9 +143,10 @@ def anniversary(days: IntArray, months: IntArray) -> IntArray:
     dates = (days - _EPOCH).astype("datetime64[D]")
     month = dates.astype("datetime64[M]")
     of_month = (dates - month).astype(np.int64)
-    target = month + months
-    opens = target.astype("datetime64[D]").astype(np.int64) + _EPOCH
-    next_opens = (target + 1).astype("datetime64[D]").astype(np.int64) + _EPOCH
+    target = month.astype(np.int64) + months
+    opens, next_opens = (
+        each.astype("datetime64[M]").astype("datetime64[D]").astype(np.int64) + _EPOCH for each in (target, target + 1)
+    )
     day: IntArray = np.minimum(opens + of_month, next_opens)
     return day
 

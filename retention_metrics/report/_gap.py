@@ -137,4 +137,4 @@ def _told(book: Book, found: CashGapForecast, plan: PackagePlan, sales: float, f
 def _month_after(book: Book, periods: int) -> str:
     """The month of a period of the forecast, the first one being that of the day after the book."""
     start = np.datetime64(book.ledger.as_of + dt.timedelta(days=1), "M")
-    return str(start + periods)
+    return str(start + np.timedelta64(periods, "M"))
