@@ -67,10 +67,11 @@ def _expected(seen: Histories, found: OrderAnswers) -> Iterator[Item]:
         return float(many @ (1 - model.purchase_count_pmf(0, horizon=_MONTHS, **history)))
 
     for name, total in (("alive", alive), ("buyers", buyers), ("coming", purchases)):
-        limits = fit.interval(total, scale="log")
-        share = None if total is purchases else total(fit.model) / fit.customers
-        told = words(f"{name}.meaning", months=_MONTHS)
-        yield Figure(name, total(fit.model), "count", told, limits, share=share)
+        value, limits = total(fit.model), fit.interval(total, scale="log")
+        share = None if total is purchases else value / fit.customers
+        if share is not None and limits.high > fit.customers:
+            limits = limits.model_copy(update={"high": fit.customers, "clipped": True})
+        yield Figure(name, value, "count", words(f"{name}.meaning", months=_MONTHS), limits, share=share)
     if seen.monetary_value is not None:
         yield from _money(fit, seen, seen.monetary_value, found.margin_share)
 
