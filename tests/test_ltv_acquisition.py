@@ -267,6 +267,14 @@ def test_what_is_never_paid_back_says_why():
     assert str(never).startswith("never: a customer brings at most 133.3 in all and costs 133.3")
 
 
+@pytest.mark.parametrize("discount", [5e-324, 1e-300, 1e-18])
+def test_a_discount_too_small_to_show_changes_no_payback(discount):
+    for cac, margin, periods, exact in ((1.5, 1, 2, 1.5), (1, 2, 1, 0.5), (600, 40, 15, 15)):
+        found = ltv.payback(cac=cac, margin=margin, discount=discount)
+        assert (found.periods, found.exact_periods) == (periods, pytest.approx(exact, rel=1e-12))
+    assert ltv.payback(cac=1e12, margin=1, discount=1e-13).exact_periods == pytest.approx(1e12 * 1.0536, rel=1e-4)
+
+
 def test_the_edges_of_payback():
     assert ltv.payback(cac=0, margin=-3).periods == 0
     assert ltv.payback(cac=40, margin=40, churn=1).periods == 1

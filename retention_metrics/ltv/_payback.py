@@ -88,7 +88,9 @@ def payback(*, cac: float, margin: float, churn: float = 0, discount: float = 0)
 
 def _exact(ratio: float, loss: float) -> float:
     """How many payments, each smaller than the last by ``loss``, make so many times the first."""
-    return ratio if loss == 0 else math.log1p(-ratio * loss) / math.log1p(-loss)
+    if loss == 0 or max(ratio, 1.0) * loss < 1e-17:  # below it, so many payments differ from equal ones by no digit
+        return ratio
+    return math.log1p(-ratio * loss) / math.log1p(-loss)
 
 
 def _never(reason: str) -> Payback:
