@@ -326,6 +326,7 @@ QUESTIONS = {
         "histories",
         "lost",
         "predict",
+        "prepared",
         "purchase_cycle",
         "purchase_gaps",
         "repeat_purchase_rate",

@@ -35,8 +35,8 @@ def flow_of(stays: Frame, visits: Frame | None, rule: Counted, by: Any) -> Custo
     """The book of a base.
 
     ``stays`` has one row a stay: customer, stay (0 is the first of a customer), start, and leaves (the day to which
-    the loss is dated, ``RUNNING`` where there is none). ``visits`` has customer, day and perhaps amount. Both have a
-    segment beside if there are segments.
+    the loss is dated, ``RUNNING`` where there is none). ``visits`` has customer, day, previous (the customer's day
+    before) and perhaps amount. Both have a segment beside if there are segments.
     """
     group = group_of(by)
     stays = _placed(_placed(stays, "came", "start", rule), "went", "leaves", rule)
@@ -53,8 +53,13 @@ def flow_of(stays: Frame, visits: Frame | None, rule: Counted, by: Any) -> Custo
     bought: Mapping[str | None, Numbers] = {}
     if visits is not None:
         amounts = [nw.col("amount").sum()] if "amount" in visits.columns else []
-        once = _placed(visits, "at", "day", rule).group_by("customer", *group, "at").agg(*amounts)
-        bought = to_parts(once.group_by(*group, "at").agg(count, *amounts), group, floats=("amount",))
+        # A customer counts once a period: with the first day there.
+        visits = visits.with_columns(earlier=nw.col("previous").fill_null(1).cast(nw.Int64))
+        placed = _placed(_placed(visits, "at", "day", rule), "before", "earlier", rule)
+        opens = nw.col("previous").is_null() | (nw.col("at") != nw.col("before"))
+        placed = placed.with_columns(customers=opens.cast(nw.Int64))
+        sums = placed.group_by(*group, "at").agg(nw.col("customers").sum(), *amounts)
+        bought = to_parts(sums, group, floats=("amount",))
     opened = min(int(part["came"].min()) for part in counted.values())
     indices = range(opened, period_of(rule.until, rule.period, rule.week_start) + 1)
     parts = beside(counted, returned, bought)

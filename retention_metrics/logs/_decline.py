@@ -8,8 +8,8 @@ import narwhals.stable.v2 as nw
 
 from retention_metrics._checks import fraction, single, whole
 from retention_metrics.errors import InvalidValue
+from retention_metrics.logs._days import purchase_days
 from retention_metrics.logs._engines import Frame, as_date, close_frame, with_short_plan
-from retention_metrics.logs._flow import purchase_days
 from retention_metrics.logs._rows import Log, warn_of
 from retention_metrics.logs._segments import group_of
 

@@ -16,17 +16,10 @@ from retention_metrics.churn import CustomerFlow, PurchaseCycle, ShortWindowWarn
 from retention_metrics.churn._flow import DATED, FEWEST_CYCLES, Dated
 from retention_metrics.errors import UndefinedMetric
 from retention_metrics.logs._book import RUNNING, Counted, back_dated, flow_of
-from retention_metrics.logs._engines import Frame, kept, to_parts, with_previous, with_short_plan, with_stays
-from retention_metrics.logs._rows import Log, usable_rows
-from retention_metrics.logs._segments import (
-    Numbers,
-    Segments,
-    beside,
-    by_segment,
-    group_of,
-    joined,
-    with_segment,
-)
+from retention_metrics.logs._days import kept_steps, purchase_days, with_steps
+from retention_metrics.logs._engines import Frame, to_parts, with_running, with_short_plan
+from retention_metrics.logs._rows import Log
+from retention_metrics.logs._segments import Numbers, Segments, beside, by_segment, group_of
 from retention_metrics.survival import SurvivalCurve, kaplan_meier
 
 _NEVER = 1_000_000
@@ -95,18 +88,31 @@ def retention_by_period(
     days_away = whole(0, lost_after=lost_after)
     limit = min(days_away, _NEVER)
     days, excluded, until = purchase_days(log, as_of, by)
-    with kept(days) as days:
+    with kept_steps(days) as steps:
         with suppress(UndefinedMetric):  # Nobody has bought twice: there is no cycle to compare with.
-            warn_of_short_window(days_away, cycle_of(days, until).days, stacklevel=4)
+            warn_of_short_window(days_away, cycle_of(steps, until).days, stacklevel=4)
         rule = Counted(period, until, log.clock.week_start, days_away, dated, excluded)
-        return flow_of(_stays(days, limit, rule, group_of(by)), days, rule, by)
+        return flow_of(_stays(steps, limit, rule, group_of(by)), steps, rule, by)
 
 
-def _stays(days: Frame, limit: int, rule: Counted, group: list[str]) -> Frame:
+def _stays(steps: Frame, limit: int, rule: Counted, group: list[str]) -> Frame:
     """One row a time during which a customer was there, with the day to which its end is dated."""
-    steps = days.select("customer", *group, start=nw.col("day"), stop=nw.col("day"))
-    parts = with_stays(steps, gap=limit + 1)
-    stays = parts.group_by("customer", *group, "stay").agg(nw.col("start").min(), nw.col("stop").max())
+    # A stay ends with the last purchase before the next one opens, or with the last of all; far fewer rows than
+    # purchases say where.
+    own = ["customer", *group]
+    before = nw.col("previous").fill_null(0).cast(nw.Int64).alias("before")
+    opens = steps.filter(nw.col("previous").is_null() | (nw.col("day") - nw.col("previous") > limit + 1))
+    opens = opens.select(*own, nw.col("day").cast(nw.Int64), before)
+    last = steps.group_by(*own).agg(before=nw.col("day").max())
+    last = last.select(*own, nw.lit(RUNNING + 1).cast(nw.Int64).alias("day"), nw.col("before").cast(nw.Int64))
+    marks = nw.concat([opens, last]).with_columns(one=nw.lit(1).cast(nw.Int64))
+    marks = with_running(marks, within="customer", order="day", of="one", previous=True).filter(nw.col("running") > 1)
+    stays = marks.select(
+        *own,
+        stay=nw.col("running") - 2,
+        start=nw.col("previous").cast(nw.Int64),
+        stop=nw.col("before"),
+    )
     # Lost on the first day that is more than lost_after days from the last purchase, or dated back to that purchase.
     past = nw.col("stop") + (limit + 1)
     day = nw.col("stop") if back_dated(rule) else past
@@ -114,19 +120,9 @@ def _stays(days: Frame, limit: int, rule: Counted, group: list[str]) -> Frame:
     return with_short_plan(stays.with_columns(leaves=leaves.cast(nw.Int64)))
 
 
-def purchase_days(log: Log, as_of: dt.date | str, by: Any = None) -> tuple[Frame, dict[str, int], dt.date]:
-    """One row a customer and day of purchase: ``customer``, ``day``, and ``amount`` and ``segment`` if there are."""
-    rows = usable_rows(with_segment(log, by), as_of=as_of, period="day")
-    own = ["customer", "day"]
-    frame = rows.frame.rename({"period": "day"})
-    # Without amounts not a group_by that aggregates nothing: on pandas it is a loop over the groups.
-    days = frame.group_by(*own).agg(nw.col("amount").sum()) if log.paid else frame.select(*own).unique()
-    return with_short_plan(joined(days, log, rows, by)), rows.excluded, rows.until
-
-
 def _gaps(days: Frame, until: dt.date, group: list[str]) -> dict[str | None, tuple[Numbers, ...]]:
     """Gaps that were closed by another purchase, and those still open, counted by their length."""
-    follow = with_previous(days, within="customer", order="day").filter(~nw.col("previous").is_null())
+    follow = with_steps(days).filter(~nw.col("previous").is_null())
     follow = follow.with_columns(gap=nw.col("day") - nw.col("previous"))
     last = days.group_by("customer", *group).agg(nw.col("day").max())
     last = last.with_columns(gap=until.toordinal() - nw.col("day"))

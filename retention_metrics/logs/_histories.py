@@ -11,6 +11,7 @@ from retention_metrics._checks import choice
 from retention_metrics._periods import PERIODS, last_day, period_of
 from retention_metrics._typing import Period
 from retention_metrics.errors import InvalidValue
+from retention_metrics.logs._days import netted, prepared_days
 from retention_metrics.logs._engines import Frame, to_parts, with_short_plan
 from retention_metrics.logs._rows import Log, usable_rows
 from retention_metrics.logs._segments import Numbers, Segments, by_segment, group_of, joined, with_segment
@@ -104,10 +105,10 @@ def lives(
     now = until if split is None else _closing(split, "split", scale, log)
     if split is not None and now >= until:
         raise InvalidValue(f"split must be before as_of, got {split} and {rows.until}")
-    days = ["customer", "period"]
-    # Without amounts not a group_by that aggregates nothing: on pandas it is a loop over the groups.
-    distinct = rows.frame.group_by(*days).agg(nw.col("amount").sum()) if spend else rows.frame.select(*days).unique()
-    seen = purchases = with_short_plan(distinct)
+    seen = prepared_days(log, rows, scale.step, by)
+    if seen is None:
+        seen = with_short_plan(netted(rows.frame, "period", paid=spend))
+    purchases = seen
     totals = [nw.len().alias("purchases"), nw.col("period").max().alias("last")]
     if split is not None:
         early = (nw.col("period") <= now).cast(nw.Int64)
@@ -123,7 +124,8 @@ def lives(
         customers = customers.filter(nw.col("first") <= now)
     if spend:
         # The first purchase is found by a join: engines share no aggregate for "the amount at the earliest time".
-        firsts = seen.select("customer", "amount", first=nw.col("period"))
+        firsts = seen.filter(nw.col("previous").is_null()) if "previous" in seen.columns else seen
+        firsts = firsts.select("customer", "amount", first=nw.col("period"))
         customers = firsts.join(customers, on=["customer", "first"])
         customers = customers.with_columns(spent=(nw.col("total") - nw.col("amount")).round(_DECIMALS))
     customers = customers.with_columns(

@@ -8,8 +8,9 @@ import narwhals.stable.v2 as nw
 from retention_metrics._checks import at_least, choice, single, whole
 from retention_metrics.churn._flow import DATED, Dated, warn_of_few
 from retention_metrics.errors import InvalidValue
-from retention_metrics.logs._engines import Frame, as_date, close_frame, with_previous
-from retention_metrics.logs._flow import cycle_of, purchase_days, warn_of_short_window
+from retention_metrics.logs._days import purchase_days, with_steps
+from retention_metrics.logs._engines import Frame, as_date, close_frame
+from retention_metrics.logs._flow import cycle_of, warn_of_short_window
 from retention_metrics.logs._rows import Log, warn_of
 from retention_metrics.logs._segments import group_of
 
@@ -57,7 +58,7 @@ def returned(log: Log, as_of: dt.date | str, within: int, lost_after: int | None
     warn_of(excluded, "returned")
     cycle = _cycle(days, until, lost_after, cycles)
     gap = nw.col("day") - nw.col("previous")
-    steps = with_previous(days, within="customer", order="day").filter(~nw.col("previous").is_null())
+    steps = with_steps(days).filter(~nw.col("previous").is_null())
     steps = steps.with_columns(away=gap.cast(nw.Int64)).filter(nw.col("day") > until.toordinal() - window)
     whole_life = _lives(days, [], paid=False).rename({"last": "newest"})
     steps = steps.join(whole_life, on="customer")

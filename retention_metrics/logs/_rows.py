@@ -37,6 +37,21 @@ AFTER = "after as_of"
 _EXACT_IN_FLOAT = 2**53
 
 
+class Days(NamedTuple):
+    """Days of purchase up to a day.
+
+    Attributes:
+        frame: One row a customer and day: ``customer``, ``day``, ``amount`` and ``segment`` if there are, ``previous``
+            (the customer's purchase day before) where it is known already.
+        excluded: Rows left out, by reason.
+        until: The day ``as_of``.
+    """
+
+    frame: Frame
+    excluded: dict[str, int]
+    until: dt.date
+
+
 @dataclass(frozen=True, slots=True)
 class Log:
     """A frame whose columns have been checked.
@@ -50,6 +65,7 @@ class Log:
         on_invalid: What to do with rows that cannot be used.
         carried: Expressions of the columns that questions need beside customer and time, by role.
         unusable: Further conditions that make a row unusable, by reason.
+        days: Days of purchase that are known already, or ``None``.
     """
 
     frame: Frame
@@ -60,6 +76,7 @@ class Log:
     on_invalid: Literal["raise", "exclude"]
     carried: dict[str, nw.Expr] = field(default_factory=dict)
     unusable: dict[str, nw.Expr] = field(default_factory=dict)
+    days: Days | None = None
 
     @property
     def paid(self) -> bool:

@@ -1,7 +1,8 @@
 """The log of purchases: a thin handle on a frame, and the questions one can put to it."""
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal, overload
 
@@ -15,6 +16,7 @@ from retention_metrics.cohorts._table import Anchor, Counting
 from retention_metrics.logs import (
     _bands,
     _cohorting,
+    _days,
     _decline,
     _flow,
     _histories,
@@ -115,6 +117,35 @@ class Transactions:
 
     def __repr__(self) -> str:
         return f"Transactions({_rows.described(self._log)})"
+
+    @contextmanager
+    def prepared(self, *, as_of: dt.date | str) -> Iterator["Transactions"]:
+        """The same log with its days of purchase worked out once, for several questions about one day.
+
+        DuckDB and Polars keep a table of one row a customer and day until the block ends, DuckDB as a temporary table,
+        which may be larger than memory. Questions about other days, with ``by=``, or about orders rather than days go
+        to the log itself. Every answer is the same as without it.
+
+        Args:
+            as_of: Last day covered by the data.
+
+        Raises:
+            InvalidRows: Rows that cannot be used.
+            InvalidValue: ``as_of`` is not a day, or nobody bought up to it.
+
+        Examples:
+            >>> import polars as pl
+            >>> from datetime import date
+            >>> frame = pl.DataFrame({"who": ["ann", "ann", "bob"], "day": [date(2026, 1, d) for d in (5, 25, 7)]})
+            >>> orders, as_of = Transactions(frame, customer="who", time="day"), date(2026, 1, 31)
+            >>> with orders.prepared(as_of=as_of) as log:
+            ...     log.purchase_cycle(as_of=as_of).days, log.repeat_purchase_rate(as_of=as_of).value
+            (20.0, 0.5)
+        """
+        with _days.prepared(self._log, as_of) as log:
+            prepared = object.__new__(Transactions)
+            object.__setattr__(prepared, "_log", log)
+            yield prepared
 
     @overload
     def summary(self, *, as_of: dt.date | str, by: None = None) -> _summary.LogSummary: ...

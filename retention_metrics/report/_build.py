@@ -3,7 +3,7 @@
 import datetime as dt
 import warnings
 from collections.abc import Iterable
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -168,16 +168,20 @@ def build(
         if orders is None:
             missing.append(("orders", "orders"))
         else:
-            found = ask_orders(
-                orders,
-                as_of=until,
-                lost_after=lost_after,
-                at_risk_after=at_risk_after,
-                margin_share=share,
-                progress=progress,
-            )
+            with ExitStack() as stack:
+                with progress("finding the days of purchase"):
+                    prepared = stack.enter_context(orders.prepared(as_of=until))
+                found = ask_orders(
+                    prepared,
+                    as_of=until,
+                    lost_after=lost_after,
+                    at_risk_after=at_risk_after,
+                    margin_share=share,
+                    progress=progress,
+                )
+                coming = coming_section(prepared, found, as_of=until, progress=progress)
             sections += order_sections(found, subscriptions=subscriptions is not None, packages=prepaid is not None)
-            sections.append(coming_section(orders, found, as_of=until, progress=progress))
+            sections.append(coming)
             missing += order_missing(found)
         if ads is None:
             missing.append(("ads", "ads"))
