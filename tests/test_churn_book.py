@@ -265,3 +265,104 @@ def test_lifetimes_of_the_reference(reference):
     item = reference("A-RET-08")
     assert churn.expected_lifetime(item["input"]["monthly"]) == pytest.approx(item["expect"]["months"], abs=item["tol"])
     assert churn.expected_lifetime(item["input"]["annual"]) == pytest.approx(item["expect"]["years"], abs=item["tol"])
+
+
+# Where rules turn: each expectation follows from the written rule, at the very place where it changes.
+
+
+def test_a_window_of_less_than_a_day_is_rounded_up_to_one():
+    assert churn.retention_window(purchase_cycle=0.2) == 1
+    assert churn.retention_window(purchase_cycle=1 / 3) == 1
+    with pytest.raises(InvalidValue, match="purchase_cycle must be a finite number > 0, got 0"):
+        churn.retention_window(purchase_cycle=0)
+
+
+def test_three_cycles_are_enough_and_fewer_are_warned_of():
+    assert churn.retention_window(purchase_cycle=10, cycles=3) == 30
+    with pytest.warns(churn.ShortWindowWarning, match=r"cycles is 2\.9") as caught:
+        assert churn.retention_window(purchase_cycle=10, cycles=2.9) == 29
+    assert caught[0].filename == __file__
+
+
+def test_a_gap_may_be_a_part_of_a_day():
+    assert churn.inactivity_cutoff([0.25, 0.75], quantile=0.5) == 0.5
+
+
+def test_a_cycle_is_the_censored_median_where_there_is_one():
+    known = churn.PurchaseCycle(median=40, median_closed=25, closed=3, open=2)
+    assert known.days == 40
+    assert known.model_copy(update={"median": None}).days == 25
+
+
+@pytest.mark.parametrize(("rates", "stretch"), [((0.1, 0.1 * 1.86), 1.0994), ((0.1, 0.1 * 1.9), 1.1066)])
+def test_a_lifetime_out_by_a_tenth_is_warned_of(rates, stretch):
+    """Halves at c and cx live (1 + x)^2 / 4x times as long as 1 / churn says: a tenth at x = 1.8633."""
+    low, high = rates
+    assert (low + high) ** 2 / (4 * low * high) == pytest.approx(stretch, abs=1e-4)
+    if stretch < 1.1:
+        assert churn.blended_churn(churn=rates, shares=[1, 1]) == pytest.approx((low + high) / 2)
+        return
+    with pytest.warns(churn.BlendedRateWarning, match=r"customers stay 1\.1 times as long") as caught:
+        churn.blended_churn(churn=rates, shares=[1, 1])
+    assert caught[0].filename == __file__
+
+
+def test_groups_without_customers_say_nothing():
+    assert churn.mixed_lifetime(churn=[0, 0.1], shares=[0, 3]).value == pytest.approx(10)
+    assert churn.blended_churn(churn=[0, 0.1], shares=[0, 3]) == pytest.approx(0.1)
+    assert churn.blended_churn(churn=[0, 0], shares=[1, 3]) == 0
+
+
+@pytest.mark.parametrize(
+    ("rates", "shares"), [(0.1, 1), ([0.1], 1), (0.1, [1]), ([[0.1, 0.2]], [[1, 2]]), ([0.1], [[1], [2]])]
+)
+def test_groups_are_one_rate_and_one_share_each(rates, shares):
+    for mix in (churn.mixed_lifetime, churn.blended_churn):
+        with pytest.raises(InvalidValue, match="churn and shares must be one number a group each"):
+            mix(churn=rates, shares=shares)
+
+
+def test_churn_at_the_allowed_level_is_within_it():
+    assert churn.against_plan(churn=0.02, allowed=0.02).within_allowed
+    with pytest.raises(InvalidValue, match="allowed must be a fraction above 0"):
+        churn.against_plan(churn=0.02, allowed=0)
+
+
+def test_flows_of_nothing_and_of_half_known_money():
+    nothing = churn.net_flow(won=0, lost=0, won_money=0, lost_money=0)
+    assert (nothing.net, nothing.net_money) == (0, 0)
+    assert churn.net_flow(won=1, lost=1, won_money=5).net_money is None
+    assert churn.net_flow(won=1, lost=1, lost_money=5).net_money is None
+    assert churn.net_flow(won=1, lost=1, won_money=0.5, lost_money=0.25).net_money == 0.25
+
+
+def test_reasons_nobody_named_and_reasons_at_the_limit():
+    why = churn.losses_by_reason({"price": 2, "moved": 0, "taste": 3})
+    assert [(row.reason, row.cumulative) for row in why.reasons] == [("taste", 3 / 5), ("price", 1)]
+    assert (why.other, why.named_share) == (0, 1)
+    assert why.to_dict()["cumulative"] == [3 / 5, 1, 1]
+    assert [row.reason for row in churn.losses_by_reason({"price": 2, "taste": 3}, min_losses=2).reasons] == [
+        "taste",
+        "price",
+    ]
+    only = churn.losses_by_reason({}, total=4)
+    assert (only.reasons, only.other, only.other_share) == ((), 4, 1)
+    with pytest.raises(UndefinedMetric, match="nobody was lost"):
+        churn.losses_by_reason({}, total=0)
+
+
+def test_a_book_closes_but_for_rounding():
+    closing = churn.definitions(start=0.1, new=0.2, lost=0, end=0.3)
+    assert closing["start"].value == 0
+    assert churn.definitions(start=5, new=0, lost=5, end=0)["start"].value == 1
+    with pytest.raises(InvalidValue, match="the book does not close: .* is 5, and end is 5"):
+        churn.definitions(start=5, new=0, lost=0, end=5.0000001)
+
+
+def test_everybody_kept_and_nobody_kept():
+    for average in ("pooled", "compounding", "unweighted"):
+        assert churn.average_retention(start=[4, 4], retained=[4, 4], average=average) == 1
+        assert churn.average_retention(start=[0.5, 4], retained=[0.25, 2], average=average) == pytest.approx(0.5)
+    assert churn.average_retention(start=[4, 4], retained=[0, 2], average="compounding") == 0
+    none = churn.definitions(start=5, new=3, lost=5, lost_of_start=5)
+    assert (none["retention_rate"].value, none["cohort_retention"].value) == (0, 0)
