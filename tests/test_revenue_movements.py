@@ -639,3 +639,87 @@ def test_rates_by_period():
 def test_a_flow_that_does_not_close_cannot_be_made(changed, refusal):
     with pytest.raises(InvalidValue, match=refusal):
         flow(**changed)
+
+
+# Where rules turn
+
+
+def test_customers_who_keep_paying_what_they_took_over_are_unchanged():
+    moved = revenue.movements({"a": 50, "b": 30}, {"a": 80, "b": 0}, transfers={"a": 30, "b": -30})
+    assert dict(zip(moved.customers, moved.unchanged.tolist(), strict=True)) == {"a": 80, "b": 0}
+
+
+def test_only_the_repeated_are_named_and_nobody_beyond_the_last():
+    with pytest.raises(InvalidValue, match="repeats 'b': the unit"):
+        revenue.movements([1, 1, 1], [1, 1, 1], customers=["a", "b", "b"])
+    with pytest.raises(InvalidValue, match="repeats 0, 1, 2, 3, 4: the unit"):
+        revenue.movements(np.ones(10), np.ones(10), customers=np.arange(10) % 5)
+
+
+def test_who_was_seen_before_may_come_one_by_one():
+    flags = (each for each in (False, True))
+    moved = revenue.movements([0, 0], [5, 7], seen_before=flags)
+    assert moved.movement.tolist() == ["new", "reactivation"]
+
+
+def test_a_dict_counts_who_is_not_named_as_paying_nothing():
+    moved = revenue.movements({"a": 5}, {"b": 7}, revaluation={"b": 1})
+    assert (moved.start.tolist(), moved.end.tolist()) == ([5, 0], [0, 7])
+    assert moved.revaluation.tolist() == [0, 1]
+    with pytest.raises(InvalidValue, match=r"start\['a'\] must be a finite number >= 0, got -5"):
+        revenue.movements({"a": -5}, {})
+    assert revenue.movements({"a": 5, "b": 5}, {"a": 2, "b": 8}, transfers={"a": -3, "b": 3}).counts["unchanged"] == 2
+
+
+def test_half_of_the_customer_counts_is_none():
+    book = {"start": 10, "new": 0, "expansion": 0, "contraction": 0, "churn": 1}
+    for half in ({"customers": 4}, {"customers_lost": 1}):
+        found = revenue.definitions(**book, **half)["logo_retention"]
+        assert (found.value, found.reason) == (None, "customers and customers_lost were not given")
+    assert revenue.definitions(**book, customers=4, customers_lost=4)["logo_retention"].value == 0
+    plain, back = revenue.definitions(**book), revenue.definitions(**book, reactivation=0)
+    assert plain == back
+
+
+@pytest.mark.parametrize("place", range(3))
+def test_adjustments_belong_to_the_ends_of_a_history(place):
+    """Transfers before the first start and revaluation after the last end disturb no comparison; any other does."""
+    base = {"a": 50.0, "b": 30.0}
+
+    def history(**changed):
+        return [revenue.movements(base, base, **(changed if n == place else {})) for n in range(3)]
+
+    for name, allowed in (("transfers", 0), ("revaluation", 2)):
+        periods = history(**{name: {"a": 10.0, "b": -10.0}})
+        if place == allowed:
+            revenue.follow_cohort(periods)
+        else:
+            with pytest.raises(InvalidValue, match="amounts of different days cannot be compared"):
+                revenue.follow_cohort(periods)
+
+
+def test_a_month_in_which_all_of_the_start_left():
+    book = flow(
+        new_customers=np.array([9, 9]), churn_customers=np.array([0, 9]), reactivation_customers=np.array([0, 0])
+    )
+    np.testing.assert_array_equal(book.logo_retention(), [math.nan, 0])
+
+
+def test_long_books_print_their_last_two_years():
+    months = 30
+
+    def each(value):
+        return np.full(months, value)
+
+    money = dict.fromkeys(("start", "end"), each(100.0))
+    money |= dict.fromkeys(("new", "reactivation", "expansion", "contraction", "churn"), each(0.0))
+    heads = {f"{name}_customers": values.astype(int) for name, values in money.items()}
+    days = tuple(date(2024 + n // 12, n % 12 + 1, 1) for n in range(months))
+    book = flow(**money, **heads, periods=days, complete=each(value=True))
+    lines = str(book).splitlines()
+    assert lines[1:3] == ["... 6 earlier", lines[2]]
+    assert lines[2].startswith("2024-07")
+    assert len(lines) == 26
+    assert [each.start for each in book.waterfalls(last=2)] == [100, 100]
+    assert len(book.waterfalls()) == months
+    assert str(flow()).splitlines()[1].startswith("2026-01")
