@@ -305,3 +305,74 @@ def test_brackets_are_shown_by_name():
     assert bracketed.ages == ["0", "1-12"]
     assert bracketed.to_frame("polars")["age"].to_list() == ["0", "1-12", "0"]
     assert str(bracketed).splitlines()[0].split() == ["cohort", "size", "0", "1-12"]
+
+
+# Where rules turn
+
+
+@pytest.mark.parametrize("gap", [None, math.nan])
+def test_a_gap_in_the_counts_is_not_a_zero(gap):
+    table = cohorts.from_counts([[4, gap, 0], [3, 2], [5]], start="2026-01-01")
+    np.testing.assert_array_equal(table.counts(), [[4, math.nan, 0], [3, 2, math.nan], [5, math.nan, math.nan]])
+    assert table.states[0].tolist() == ["observed", "unobserved", "observed"]
+    assert table.average().tolist() == [1, 2 / 3, 0]
+
+
+def test_lists_of_customers_end_with_the_last_month_named():
+    table = cohorts.from_customers({"2021-12-01": ["ann"]}, {"2021-12-01": ["ann"], "2022-02-01": ["ann"]})
+    assert table.as_of == dt.date(2022, 2, 28)
+    assert table.counts()[0].tolist() == [1, 0, 1]
+    assert cohorts.from_customers({"2024-02-01": ["ann"]}, {}).as_of == dt.date(2024, 2, 29)
+    five = [f"stranger {i}" for i in range(5)]
+    with pytest.raises(InvalidValue, match="'stranger 3', 'stranger 4'$"):
+        cohorts.from_customers({"2026-01-01": ["ann"]}, {"2026-02-01": five})
+
+
+@pytest.mark.parametrize(
+    ("seconds", "as_of", "state"),
+    [
+        (False, "2026-01-07", "observed"),  # days 1 to 7 are over
+        (False, "2026-01-06", "partial"),
+        (True, "2026-01-08", "observed"),  # seven days from some time of the 1st are over by the end of the 8th
+        (True, "2026-01-07", "partial"),
+    ],
+)
+def test_seven_days_from_a_day_end_before_seven_days_from_a_time(seconds, as_of, state):
+    """In days the window is the first day and the six that follow; in times it runs into the eighth."""
+    first = dt.datetime(2026, 1, 1, 15) if seconds else dt.date(2026, 1, 1)
+    log = Transactions(pa.table({"who": ["ann"], "day": [first]}), customer="who", time="day")
+    assert log.cohorts(period="day", as_of=as_of, window="7d").states[0, 0] == state
+
+
+def test_a_window_opens_with_its_first_day():
+    log = Transactions(pa.table({"who": ["ann"], "day": [dt.date(2026, 1, 1)]}), customer="who", time="day")
+    assert log.cohorts(period="day", as_of="2026-01-08", window="7d").states[0].tolist() == ["observed", "partial"]
+
+
+def test_a_cohort_that_loses_nobody_for_a_while_survives():
+    table = cohorts.from_counts([[4, 4, 2, 2], [3, 3]], start="2026-01-01")
+    curve = table.survivors("2026-01")
+    assert [curve.at(age) for age in (1, 2, 3)] == [1, 0.5, 0.5]
+    assert table.survivors("2026-02").at(1) == 1
+    risen = cohorts.from_counts([[4, 2, 3]], start="2026-01-01")
+    with pytest.raises(UndefinedMetric, match="cohort 2026-01 has more customers at age 2 than before"):
+        risen.survivors("2026-01")
+
+
+def test_a_partial_week_that_opens_on_sunday_is_extrapolated_by_its_own_days():
+    """Five of seven days in, one of two is back: 1 - 0.5 ** (7 / 5) by the end."""
+    days = [dt.date(2026, 3, 1), dt.date(2026, 3, 3), dt.date(2026, 3, 9)]  # the 1st is a Sunday
+    frame = pa.table({"who": ["ann", "bob", "ann"], "day": days})
+    log = Transactions(frame, customer="who", time="day", week_start="sunday")
+    table = log.cohorts(period="week", as_of="2026-03-12")
+    assert table.states[0].tolist() == ["observed", "partial"]
+    assert table.rates(extrapolate=True)[0].tolist() == pytest.approx([1, 1 - 0.5 ** (7 / 5)])
+
+
+def test_wide_names_of_ages_have_room():
+    days = [dt.date(2020, 1, 1) + dt.timedelta(days=31 * n) for n in range(40)]
+    log = Transactions(pa.table({"who": ["ann"] * 40, "day": days}), customer="who", time="day")
+    table = log.cohorts(as_of="2023-12-31", brackets=[(0, 0), (1, 9), (10, 99)])
+    header, row, *_ = str(table).splitlines()
+    assert len(header) == len(row.rstrip("*")) + row.endswith("*")
+    assert header.split() == ["cohort", "size", "0", "1-9", "10-99"]

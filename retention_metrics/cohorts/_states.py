@@ -38,7 +38,7 @@ def window_states(
 ) -> StateArray:
     """The state of each cell when windows are counted from the first event of each customer.
 
-    ``first`` and ``last`` are the ordinals of the first and the last day on which the cohort won customers.
+    ``first`` and ``last`` are the ordinals of the first and the last day of the cohort, on which customers can be won.
     """
     days = WINDOWS[window]
     opens = np.array(first)[:, None] + days * np.arange(ages)
