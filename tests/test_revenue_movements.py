@@ -723,3 +723,23 @@ def test_long_books_print_their_last_two_years():
     assert [each.start for each in book.waterfalls(last=2)] == [100, 100]
     assert len(book.waterfalls()) == months
     assert str(flow()).splitlines()[1].startswith("2026-01")
+
+
+def test_what_is_not_given_is_nothing():
+    assert revenue.net_churn(start=100, expansion=0, contraction=0, churn=10, definition="chartmogul") == 0.1
+    assert revenue.net_retention(start=100, expansion=0, contraction=0, churn=10) == 0.9
+    plain = revenue.waterfall(start=100, new=5, expansion=0, contraction=0, churn=10, end=95)
+    assert (plain.reactivation, plain.end) == (0, 95)
+    year = revenue.earned_growth(revenue_last=100, returning_this_year=90, earned_new=20, bought_new=10)
+    assert year.total_growth == pytest.approx(0.2)
+    assert year.earned_growth_ratio == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("kind", [float, lambda amount: np.array([amount])])
+def test_retention_of_less_than_one_unit_of_money(kind):
+    for rate in (revenue.gross_retention, lambda **book: revenue.net_retention(expansion=0, **book)):
+        assert rate(start=kind(0.5), contraction=kind(0.125), churn=kind(0)) == 0.75
+        dust = rate(start=kind(0.3), contraction=kind(0), churn=kind(0.1 + 0.2))
+        assert dust == 0
+        with pytest.raises(UndefinedMetric, match="won in the same period"):
+            rate(start=kind(0.5), contraction=kind(0), churn=kind(0.6))
