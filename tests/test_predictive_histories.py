@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from retention_metrics.errors import InvalidValue
-from retention_metrics.predictive import Histories
+from retention_metrics.predictive import GammaGamma, Histories, diagnose
 from retention_metrics.predictive._histories import code, distinct, per_distinct, read_customers, read_histories
 
 rows = st.lists(
@@ -68,6 +68,50 @@ def test_collapsing_keeps_everybody():
     assert found.to_frame("polars").height == 2
     with pytest.raises(ValueError, match="read-only"):
         found.T[0] = 1
+
+
+def test_customers_whose_refunds_undo_their_purchases_are_left_out_and_counted():
+    spend = np.array([30.0, np.nan, 0, -4])
+    seen = Histories(
+        np.array([1.0, 0, 2, 1]),
+        np.array([3.0, 0, 3, 4]),
+        np.full(4, 9.0),
+        np.array([1.0, 2, 3, 4]),
+        unit="week",
+        monetary_value=spend,
+        excluded={"after as_of": 5},
+    )
+    paying = seen.paying()
+    assert paying.to_dict() == {
+        "frequency": [1, 0],
+        "recency": [3, 0],
+        "T": [9, 9],
+        "weights": [1, 2],
+        "monetary_value": [30, None],
+    }
+    assert paying.excluded == {"after as_of": 5, "repeat purchases bring nothing": 7}
+    assert paying.unit == "week"
+    assert paying.paying() is paying
+    with pytest.raises(InvalidValue, match="the histories hold no money"):
+        seen.collapse().paying()
+
+
+@pytest.mark.parametrize("mean", [0, -50])
+def test_the_refusal_of_such_customers_says_what_to_do(mean):
+    rng = np.random.default_rng(3)
+    x, spend = np.append(rng.integers(0, 9, 40), 1), np.append(rng.gamma(4, 5, 40), mean)
+    for ask in (GammaGamma.fit, diagnose_spend):
+        with pytest.raises(InvalidValue, match=rf"\[40\] must be > 0 .*, got {mean}; leave out .*Histories\.paying"):
+            ask(frequency=x, monetary_value=spend)
+    seen = Histories(x, np.where(x > 0, 3.0, 0), np.full(41, 9.0), np.ones(41), monetary_value=spend)
+    assert GammaGamma.fit(seen.paying()).model == GammaGamma.fit(frequency=x[:40], monetary_value=spend[:40]).model
+    # Of those who did not buy again no money is looked at.
+    assert GammaGamma(p=6, q=4, v=15).expected_spend(frequency=0, monetary_value=mean) == pytest.approx(6 * 15 / 3)
+
+
+def diagnose_spend(*, frequency, monetary_value):
+    times = np.where(frequency > 0, 3.0, 0)
+    return diagnose(frequency=frequency, recency=times, T=np.full(len(times), 9.0), monetary_value=monetary_value)
 
 
 def test_very_many_rows_of_which_none_are_alike_stay_as_they_are():

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from retention_metrics._checks import at_least, refuse_if
+from retention_metrics._checks import at_least
 from retention_metrics._results import Readable
 from retention_metrics._stats import Interval, two_sided_z
 from retention_metrics._typing import Numbers
 from retention_metrics.errors import InvalidValue
 from retention_metrics.predictive._bg_nbd import BgNbd
 from retention_metrics.predictive._fit import Boundary, BoundaryWarning, said
-from retention_metrics.predictive._histories import column_of, read_histories
+from retention_metrics.predictive._histories import column_of, read_histories, refuse_unpaid
 from retention_metrics.predictive._mbg_nbd import MbgNbd
 
 _MOST_ONE_TIME = 0.5
@@ -175,8 +175,8 @@ def _correlation(frequency: Any, monetary_value: Any, weights: Any) -> tuple[flo
         raise InvalidValue("monetary_value must be one number a customer, with frequency")
     w = np.ones(x.shape) if weights is None else np.atleast_1d(at_least(0, weights=weights))
     again = (x > 0) & (w > 0)
+    refuse_unpaid(np.where(again, 1.0, 0.0), spend)
     x, spend, w = x[again], spend[again], w[again]
-    refuse_if(~(spend > 0), "monetary_value must be > 0 where there was a repeat purchase")
     people = float(w.sum())
     if people < _FEWEST_PAIRS:
         return None, None

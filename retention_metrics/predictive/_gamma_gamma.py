@@ -7,12 +7,12 @@ from typing import Any, ClassVar, Self, overload
 import numpy as np
 from pydantic import Field
 
-from retention_metrics._checks import aligned, at_least, generator, refuse_if, refuse_undefined
+from retention_metrics._checks import aligned, at_least, finite, generator, refuse_if, refuse_undefined
 from retention_metrics._typing import FloatArray, Number, Numbers, Scalar, Undefined
 from retention_metrics.errors import InvalidType, InvalidValue
 from retention_metrics.predictive._fit import Fit, conclude
 from retention_metrics.predictive._fitting import Derivatives, Direction, Limit, from_sample, maximise
-from retention_metrics.predictive._histories import column_of
+from retention_metrics.predictive._histories import column_of, refuse_unpaid
 from retention_metrics.predictive._model import Model, Scale, answer
 from retention_metrics.predictive._special import special
 from retention_metrics.predictive._sums import blocks, log_of_more, pooled, sums, total
@@ -317,7 +317,7 @@ def _read(frequency: Any, monetary_value: Any) -> tuple[Number, Number]:
         values = np.asarray(monetary_value)
         if values.dtype.kind == "f" and values.shape == np.shape(x):
             monetary_value = np.where(np.equal(x, 0), 0.0, values)
-    mean = at_least(0, monetary_value=monetary_value)
+    mean = finite(monetary_value=monetary_value)
     aligned(frequency=x, monetary_value=mean)
-    refuse_if(np.greater(x, 0) & np.equal(mean, 0), "monetary_value must be > 0 where there was a repeat purchase")
-    return x, mean
+    refuse_unpaid(x, mean)
+    return x, np.maximum(mean, 0) if isinstance(mean, np.ndarray) else max(mean, 0.0)

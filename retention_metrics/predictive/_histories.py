@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from retention_metrics._checks import aligned, at_least, choice, freeze, refuse_if
+from retention_metrics._checks import aligned, at_least, choice, first_true, freeze, refuse_if
 from retention_metrics._frames import Backend, columns_to_frame
 from retention_metrics._periods import PERIODS
 from retention_metrics._results import Result
@@ -65,6 +65,37 @@ class Histories(Result):
         (frequency, recency, T), weights = distinct((self.frequency, self.recency, self.T), self.weights)
         return replace(self, frequency=frequency, recency=recency, T=T, weights=weights, monetary_value=None)
 
+    def paying(self) -> "Histories":
+        """The histories whose money can be modelled: all but those whose repeat purchases brought nothing in all.
+
+        Refunds can undo repeat purchases. Such customers have no mean spend to go by, and ``excluded`` counts them
+        under ``"repeat purchases bring nothing"``.
+
+        Raises:
+            InvalidValue: The histories hold no money.
+
+        Examples:
+            >>> import numpy as np
+            >>> times = {name: np.array([1.0, 1.0, 0.0]) for name in ("frequency", "recency")}
+            >>> spend = np.array([40, -5, np.nan])
+            >>> seen = Histories(**times, T=np.full(3, 9.0), weights=np.ones(3), monetary_value=spend)
+            >>> seen.paying().frequency, seen.paying().excluded
+            (array([1., 0.]), {'repeat purchases bring nothing': 1})
+
+        References:
+            Fader & Hardie (2013), "The Gamma-Gamma model of monetary value", note 025: spend per purchase is above 0.
+        """
+        if self.monetary_value is None:
+            raise InvalidValue("the histories hold no money: ask the log for them with spend=True")
+        kept = (self.frequency == 0) | (self.monetary_value > 0)
+        if kept.all():
+            return self
+        columns = ("frequency", "recency", "T", "weights", "monetary_value")
+        left_out = {"repeat purchases bring nothing": round(float(self.weights[~kept].sum()))}
+        return replace(
+            self, excluded={**self.excluded, **left_out}, **{name: getattr(self, name)[kept] for name in columns}
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """Plain lists by name, one element a history; ``None`` for the spend of those who did not buy again."""
         table = {name: getattr(self, name).tolist() for name in ("frequency", "recency", "T", "weights")}
@@ -75,6 +106,18 @@ class Histories(Result):
     def to_frame(self, backend: Backend = "pandas") -> Any:
         """One row a history, as a ``"pandas"``, ``"polars"`` or ``"pyarrow"`` frame."""
         return columns_to_frame(self.to_dict(), backend)
+
+
+def refuse_unpaid(frequency: Number, monetary_value: Number) -> None:
+    """Refuse repeat purchases that brought nothing, and name the first customer who has such."""
+    where = first_true(np.greater(frequency, 0) & ~np.greater(monetary_value, 0))
+    if where is not None:
+        place = f"[{', '.join(map(str, where))}]" if where else ""
+        raise InvalidValue(
+            f"monetary_value{place} must be > 0 where there was a repeat purchase, "
+            f"got {np.asarray(monetary_value)[where]:g}; leave out customers whose refunds undo theirs "
+            "(Histories.paying), or refunds altogether"
+        )
 
 
 class Customers(NamedTuple):

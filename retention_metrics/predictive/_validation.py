@@ -15,7 +15,7 @@ from retention_metrics._typing import FloatArray, Numbers, Scalar
 from retention_metrics.errors import InvalidType, InvalidValue
 from retention_metrics.predictive._fit import Fit
 from retention_metrics.predictive._gamma_gamma import GammaGamma
-from retention_metrics.predictive._histories import per_distinct, read_customers
+from retention_metrics.predictive._histories import per_distinct, read_customers, refuse_unpaid
 from retention_metrics.predictive._purchases import PurchaseModel
 
 _MOST_PAST = 7
@@ -451,7 +451,8 @@ def _revenue(
     brought, ticket = finite(holdout_amount=holdout_amount), np.asarray(monetary_value, dtype=np.float64)
     if np.shape(brought) != x.shape or ticket.shape != x.shape:
         raise InvalidValue("holdout_amount must be one number a customer, and so must monetary_value")
-    ticket = np.where(x > 0, np.nan_to_num(ticket), 0.0)
+    refuse_unpaid(x, ticket)
+    ticket = np.where(x > 0, ticket, 0.0)
     modelled = expected * paying.expected_spend(frequency=x, monetary_value=ticket)
     carried_on = naive * ticket
     people = float(w.sum())

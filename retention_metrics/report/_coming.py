@@ -3,9 +3,7 @@
 import datetime as dt
 import warnings
 from collections.abc import Iterator
-from dataclasses import replace
 
-from retention_metrics._typing import FloatArray
 from retention_metrics.errors import InvalidValue, UndefinedMetric
 from retention_metrics.logs import Transactions
 from retention_metrics.plots import tracking_curve
@@ -73,14 +71,12 @@ def _expected(seen: Histories, found: OrderAnswers) -> Iterator[Item]:
             limits = limits.model_copy(update={"high": fit.customers, "clipped": True})
         yield Figure(name, value, "count", words(f"{name}.meaning", months=_MONTHS), limits, share=share)
     if seen.monetary_value is not None:
-        yield from _money(fit, seen, seen.monetary_value, found.margin_share)
+        yield from _money(fit, seen, found.margin_share)
 
 
-def _money(fit: Fit[MbgNbd], seen: Histories, spent: FloatArray, margin_share: float | None) -> Iterator[Item]:
+def _money(fit: Fit[MbgNbd], seen: Histories, margin_share: float | None) -> Iterator[Item]:
     """What the purchases bring; customers whose repeat purchases net to nothing have no mean to go by."""
-    usable = (seen.frequency == 0) | (spent > 0)
-    columns = ("frequency", "recency", "T", "weights", "monetary_value")
-    paying = replace(seen, **{name: getattr(seen, name)[usable] for name in columns})
+    paying = seen.paying()
     try:
         spend = GammaGamma.fit(paying)
         margin = 1.0 if margin_share is None else margin_share
@@ -92,7 +88,7 @@ def _money(fit: Fit[MbgNbd], seen: Histories, spent: FloatArray, margin_share: f
         return
     name = "bring" if margin_share is None else "bring_margin"
     yield Figure(name, value.total, "money", words(f"{name}.meaning", months=_MONTHS), value.total_interval)
-    netted = float(seen.weights[~usable].sum())
+    netted = seen.customers - paying.customers
     if netted:
         yield Sentence(words("coming.netted", customers=netted))
 
