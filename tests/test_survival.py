@@ -361,3 +361,77 @@ def test_the_tenure_effect_of_curves_is_that_of_their_lifetimes():
     for durations_, groups in ((curves["yearly"], plans), (durations, curves)):
         with pytest.raises(InvalidType, match="groups must be curves by name beside a curve, and labels beside"):
             tenure_effect(durations_, bins=bins, groups=groups)
+
+
+# Limits worked out by hand from the published errors
+
+
+def test_plain_limits_are_z_standard_errors_away_and_cut_to_one(freireich):
+    """S(6) = 18/21 with the published error 0.0764; S(10) = 0.7529 with 0.0963."""
+    curve = kaplan_meier(freireich["inputs"]["t"], freireich["inputs"]["e"])
+    assert curve.n == 21
+    span = curve.interval(transform="plain")
+    sixth, tenth = (int(np.flatnonzero(curve.times == t)[0]) for t in (6, 10))
+    assert (span.low[sixth], span.high[sixth]) == (pytest.approx(18 / 21 - 1.959964 * 0.0764, abs=2e-4), 1)
+    assert span.low[tenth] == pytest.approx(0.7529 - 1.959964 * 0.0963, abs=2e-4)
+    assert span.high[tenth] == pytest.approx(0.7529 + 1.959964 * 0.0963, abs=2e-4)
+    wide = curve.interval(0.99, transform="plain")
+    assert wide.low[tenth] == pytest.approx(0.7529 - 2.575829 * 0.0963, abs=3e-4)
+
+
+def test_limits_of_the_cumulative_hazard_are_those_of_its_logarithm(freireich):
+    """Three of 21 leave at 6: H = 1/7 with the error sqrt(3)/21: limits H e^(-z / sqrt(3)) and its mirror."""
+    summed = nelson_aalen(freireich["inputs"]["t"], freireich["inputs"]["e"])
+    (sixth,) = np.flatnonzero(summed.times == 6)
+    for level, z in ((0.95, 1.959964), (0.5, 0.6744898)):
+        span = summed.interval(level)
+        assert span.low[sixth] == pytest.approx(math.exp(-z / math.sqrt(3)) / 7, rel=1e-5)
+        assert span.high[sixth] == pytest.approx(math.exp(z / math.sqrt(3)) / 7, rel=1e-5)
+    early = nelson_aalen([1, 2, 3], [False, True, False])
+    span = early.interval()
+    assert (early.hazard.tolist(), span.low[0], span.high[0]) == ([0, 0.5, 0.5], 0, 0)
+    assert span.method == "log"
+
+
+def test_limits_of_a_restricted_mean_stay_between_nothing_and_the_horizon():
+    """One of four leaves at 1: 1 + 0.75 up to 2, variance (0.75)^2 / (4 * 3)."""
+    mean = kaplan_meier([1, 2, 2, 2], observed=[True, False, False, False]).restricted_mean(2)
+    assert (mean.value, mean.standard_error) == (1.75, pytest.approx(0.75 / math.sqrt(12)))
+    narrow, wide = mean.interval(0.5), mean.interval(0.95)
+    assert narrow.low == pytest.approx(1.75 - 0.6744898 * 0.75 / math.sqrt(12))
+    assert narrow.high == pytest.approx(1.75 + 0.6744898 * 0.75 / math.sqrt(12))
+    assert (narrow.clipped, wide.clipped, wide.high) == (False, True, 2)
+    soon = kaplan_meier([1, 1, 2], observed=[True, True, False]).restricted_mean(2)
+    assert soon.interval(0.9999999).low == 0
+    assert soon.interval(0.9999999).clipped
+    certain = kaplan_meier([3, 3], observed=[True, False]).restricted_mean(2).interval()
+    assert (certain.low, certain.high, certain.clipped) == (2, 2, False)
+
+
+def test_a_loss_at_the_horizon_takes_nothing_away():
+    curve = kaplan_meier([1, 2, 2, 3], observed=[True, True, True, False])
+    assert curve.restricted_mean(2).standard_error == pytest.approx(0.75 / math.sqrt(12))
+    everybody = kaplan_meier([2, 2]).restricted_mean(2)
+    assert (everybody.value, everybody.standard_error) == (2, 0)
+
+
+def test_a_quantile_is_reached_where_the_curve_meets_it():
+    thirds = kaplan_meier([1, 2, 3, 4, 5, 6, 7, 8, 9, 10])
+    assert [thirds.quantile(q) for q in (0.1, 0.3, 0.7, 0.9)] == [1, 3, 7, 9]
+
+
+def test_of_the_last_one_at_risk_no_chance_is_compared():
+    """After time 1 each group has one left; at 3 the last of all leaves alone, which says nothing of groups."""
+    one, two = kaplan_meier([1, 2]), kaplan_meier([1, 3])
+    test = logrank({"one": one, "two": two})
+    # At 1: two of four leave, expected 1 each, variance 2 * 2 / 3 / 4; at 2 one of two, 1/2 and 1/4.
+    assert test.expected == {"one": pytest.approx(1.5), "two": pytest.approx(2.5)}
+    assert test.statistic == pytest.approx((2 - 1.5) ** 2 / (1 / 3 + 1 / 4))
+
+
+def test_who_enters_at_once_does_not_enter_late():
+    rows = ([2, 4, 5], [True, False, True])
+    late, plain = kaplan_meier(*rows, entry=[0, 0, 0]), kaplan_meier(*rows)
+    assert late.entries.size == late.entered.size == 0
+    assert late.at_risk.tolist() == plain.at_risk.tolist() == [3, 2, 1]
+    assert kaplan_meier(*rows, entry=[0, 3, 0]).at_risk.tolist() == [2, 2, 1]
