@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from retention_metrics.errors import InvalidType, InvalidValue, UndefinedMetric
 from retention_metrics.survival import (
+    HazardRow,
     SurvivalCurve,
     ThinRiskSetWarning,
     kaplan_meier,
@@ -435,3 +436,40 @@ def test_who_enters_at_once_does_not_enter_late():
     assert late.entries.size == late.entered.size == 0
     assert late.at_risk.tolist() == plain.at_risk.tolist() == [3, 2, 1]
     assert kaplan_meier(*rows, entry=[0, 3, 0]).at_risk.tolist() == [2, 2, 1]
+
+
+@given(
+    st.integers(0, 500), st.floats(0.01, 1e4), st.sampled_from([(0.5, 0.6744898), (0.95, 1.959964), (0.99, 2.575829)])
+)
+def test_both_limits_of_a_rate_solve_the_equation_of_the_score_test(events, exposure, confidence):
+    """Where (d - r E)^2 = z^2 r E the count is z standard deviations away from what the rate r lets expect."""
+    level, z = confidence
+    row = HazardRow(low=0, high=1, events=events, exposure=exposure)
+    span = row.interval(level)
+    assert span.low <= row.rate == events / exposure < span.high
+    for limit in (span.low, span.high):
+        expected = limit * exposure
+        assert (events - expected) ** 2 == pytest.approx(z * z * expected, rel=1e-5, abs=1e-9)
+
+
+def test_a_table_of_rates_shows_nothing_where_nobody_was_observed():
+    table = kaplan_meier([1, 2], observed=[True, False]).hazard([0, 1, 2, 3]).to_dict()
+    assert table["events"] == [1, 0, 0]
+    assert table["exposure"] == [2, 1, 0]
+    assert table["rate"] == [0.5, 0, None]
+    assert table["rate_low"][1:] == [0, None]
+    assert table["rate_high"][1] == pytest.approx(1.959964**2, rel=1e-6)  # no events in one unit: z^2
+
+
+def test_the_risk_set_that_empties_early_is_named_with_its_time():
+    with pytest.warns(ThinRiskSetWarning, match="everybody at risk at 2 left there") as caught:
+        curve = kaplan_meier([2, 5, 6], entry=[0, 3, 3])
+    assert caught[0].filename == __file__
+    assert curve.survival.tolist() == [0, 0, 0]
+
+
+def test_weights_that_add_up_with_rounding_empty_the_risk_set():
+    curve = kaplan_meier([1, 1, 1], weights=[0.1, 0.2, 0.3])
+    assert curve.survival.tolist() == [0]
+    one = kaplan_meier([1, 2], weights=[1, 1e-9])
+    assert one.survival[0] == pytest.approx(1e-9, rel=1e-5)
