@@ -473,3 +473,10 @@ def test_weights_that_add_up_with_rounding_empty_the_risk_set():
     assert curve.survival.tolist() == [0]
     one = kaplan_meier([1, 2], weights=[1, 1e-9])
     assert one.survival[0] == pytest.approx(1e-9, rel=1e-5)
+
+
+def test_stretches_of_tenure_ascend():
+    curve = kaplan_meier([1, 2], observed=[True, False])
+    for bins in ([0, 1, 1], [1], [2, 1], 3):
+        with pytest.raises(InvalidValue, match="bins must be two or more ascending edges"):
+            curve.hazard(bins)
