@@ -345,6 +345,8 @@ def test_reasons_nobody_named_and_reasons_at_the_limit():
         "taste",
         "price",
     ]
+    alike = churn.losses_by_reason({"taste": 1, "moved": 2, "price": 1, "health": 1})
+    assert [row.reason for row in alike.reasons] == ["moved", "health", "price", "taste"]
     only = churn.losses_by_reason({}, total=4)
     assert (only.reasons, only.other, only.other_share) == ((), 4, 1)
     with pytest.raises(UndefinedMetric, match="nobody was lost"):
