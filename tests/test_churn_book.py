@@ -368,3 +368,13 @@ def test_everybody_kept_and_nobody_kept():
     assert churn.average_retention(start=[4, 4], retained=[0, 2], average="compounding") == 0
     none = churn.definitions(start=5, new=3, lost=5, lost_of_start=5)
     assert (none["retention_rate"].value, none["cohort_retention"].value) == (0, 0)
+
+
+def test_an_interval_of_everybody_and_of_nobody():
+    """Wilson by hand: n / (n + z^2) for all kept, its mirror for none."""
+    bound = 10 / (10 + 1.959964**2)
+    everybody, nobody = (churn.retention_interval(retained=kept, start=10) for kept in (10, 0))
+    assert (everybody.low, everybody.high) == (pytest.approx(bound, rel=1e-6), 1)
+    assert (nobody.low, nobody.high) == (0, pytest.approx(1 - bound, rel=1e-6))
+    with pytest.raises(InvalidValue, match="retained must be at most start, got 11 of 10"):
+        churn.retention_interval(retained=11, start=10)

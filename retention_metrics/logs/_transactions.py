@@ -124,7 +124,8 @@ class Transactions:
 
         DuckDB and Polars keep a table of one row a customer and day until the block ends, DuckDB as a temporary table,
         which may be larger than memory. Questions about other days, with ``by=``, or about orders rather than days go
-        to the log itself. Every answer is the same as without it.
+        to the log itself. Every answer is the same as without it. A DuckDB relation that comes from inside the block is
+        a query still: write it out, or turn it into a frame, before the block ends.
 
         Args:
             as_of: Last day covered by the data.
