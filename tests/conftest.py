@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, settings
 
 settings.register_profile("local", max_examples=25, deadline=None)
 settings.register_profile(
-    "ci", max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+    "ci", max_examples=40, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.register_profile("brief", settings.get_profile("ci"), max_examples=6)
 RUNNER = os.environ.get("CI")

@@ -36,25 +36,31 @@ def sold(customers, orders, *, seed=11):
 def answers(log, engine):
     asked = {"as_of": AS_OF}
     yield log.purchase_cycle(**asked)
-    yield log.repeat_purchase_rate(**asked, min_age=60)
     yield log.retention_by_period(**asked, lost_after=45).to_dict()
+    yield from of_histories(log.histories(**asked, unit="week", spend=True))
+    if engine.name in {"spark", "dask"}:  # seconds a question
+        return
+    yield log.repeat_purchase_rate(**asked, min_age=60)
     yield log.retention_by_period(**asked, period="week", lost_after=10, dated="last_purchase").to_dict()
     yield log.summary(**asked)
-    for unit, options in (("week", {"spend": True}), ("month", {}), ("month", {"opportunities": True})):
-        found = log.histories(**asked, unit=unit, **options)
-        yield [getattr(found, name).tolist() for name in ("frequency", "recency", "T", "weights")]
-        yield found.excluded
-        yield None if found.monetary_value is None else np.round(found.monetary_value, 6).tolist()
+    for options in ({}, {"opportunities": True}):
+        yield from of_histories(log.histories(**asked, unit="month", **options))
     told = log.validate(MbgNbd(r=0.5, alpha=4, a=0.8, b=2.5, unit="week"), split=SPLIT, as_of=AS_OF, unit="week")
     yield told.actual, told.expected, told.tracking.actual.tolist()
     for frame in (log.lost(**asked), log.rfm(**asked)):
         yield [{k: round(v, 6) if isinstance(v, float) else v for k, v in row.items()} for row in engine.rows(frame)]
 
 
+def of_histories(found):
+    assert found.excluded["after as_of"] > 10
+    yield found.excluded
+    yield [getattr(found, name).tolist() for name in ("frequency", "recency", "T", "weights")]
+    yield None if found.monetary_value is None else np.round(found.monetary_value, 6).tolist()
+
+
 def test_every_answer_is_that_of_the_log_itself(engine):
     log = Transactions(engine.frame(**sold(60, 500)), customer="customer", time="time", amount="amount")
     expected = list(answers(log, engine))
-    assert expected[4].excluded["after as_of"] > 10
     with log.prepared(as_of=AS_OF) as prepared:
         for plain, found in zip(expected, answers(prepared, engine), strict=True):
             np.testing.assert_equal(found, plain)
