@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import re
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from retention_metrics.errors import InvalidType, InvalidValue, UndefinedMetric
 from retention_metrics.survival import (
     HazardRow,
     SurvivalCurve,
+    TenureEffect,
     ThinRiskSetWarning,
     kaplan_meier,
     logrank,
@@ -265,8 +267,6 @@ def test_a_risk_that_rises_and_one_that_stays():
 
 def test_the_interval_of_a_rate_covers_as_promised():
     """Exact coverage over Poisson counts: the score interval is near 95 % on the whole and never below 91 %."""
-    from retention_metrics.survival import HazardRow
-
     spans = [HazardRow(low=0, high=1, events=k, exposure=1).interval() for k in range(120)]
     for mean in (1.0, 2.5, 6.0, 20.0, 50.0):
         chances = [math.exp(k * math.log(mean) - mean - math.lgamma(k + 1)) for k in range(120)]
@@ -480,3 +480,58 @@ def test_stretches_of_tenure_ascend():
     for bins in ([0, 1, 1], [1], [2, 1], 3):
         with pytest.raises(InvalidValue, match="bins must be two or more ascending edges"):
             curve.hazard(bins)
+
+
+@pytest.mark.parametrize(
+    ("trend", "within", "ratio", "said"),
+    [
+        # 1.95 and 1.97 standard errors lie on the two sides of 5 %.
+        (-1.95, None, 0.5, r"do not show that the risk of leaving changes with tenure \(p = 0\.05\)"),
+        (-1.97, None, 0.5, r"leave less: the risk falls with tenure, in the last stretch to 50% .* \(p = 0\.049\)"),
+        (
+            -1.97,
+            None,
+            None,
+            r"leave less: the risk falls with tenure \(p = 0\.049\).* these lifetimes alone cannot tell",
+        ),
+        (3.0, None, 2.0, r"leave more: the risk rises with tenure, .* to 200% .* \(p = 0\.003\).* cannot come from"),
+        (3.0, -4.0, 2.0, "leave more: the risk rises with tenure, .* cannot come from the weak ones"),
+        (-4.0, 1.95, 0.5, r"\(p = below 0\.001\).*no trend is left .* \(p = 0\.05\)"),
+        (-4.0, 1.97, 0.5, r"leave less.*Within the groups it even rises"),
+        (-4.0, -1.97, 0.5, r"leave less.*Within the groups it falls as well \(p = 0\.049\)"),
+    ],
+)
+def test_every_answer_about_loyalty_in_words(trend, within, ratio, said):
+    table = kaplan_meier([1, 2], observed=[True, True]).hazard([0, 1, 2])
+    effect = TenureEffect(hazard=table, trend=trend, trend_within=within, rate_ratio=ratio)
+    assert re.search(said, effect.answer)
+
+
+def test_three_groups_are_three_and_not_one_against_the_others():
+    rng = np.random.default_rng(21)
+    groups = np.repeat(["a", "b", "c"], 200)
+    durations = np.minimum(rng.geometric(np.repeat([0.3, 0.1, 0.05], 200)), 12)
+    left, bins = durations < 12, [0, 3, 6, 12]
+    named = tenure_effect(durations, left, bins=bins, groups=groups)
+    curves = {name: kaplan_meier(durations[groups == name], left[groups == name]) for name in "abc"}
+    assert named.trend_within == pytest.approx(
+        tenure_effect(kaplan_meier(durations, left), bins=bins, groups=curves).trend_within
+    )
+    # The surplus of late losses over what even risk lets expect, summed over the groups, by hand.
+    surplus = spread = 0.0
+    for curve in curves.values():
+        rows = curve.hazard(bins).rows
+        whole, lost = sum(row.exposure for row in rows), sum(row.events for row in rows)
+        mean = sum(k * row.exposure / whole for k, row in enumerate(rows))
+        surplus += sum(k * row.events for k, row in enumerate(rows)) - lost * mean
+        spread += lost * sum((k - mean) ** 2 * row.exposure / whole for k, row in enumerate(rows))
+    assert named.trend_within == pytest.approx(surplus / math.sqrt(spread))
+
+
+def test_the_ratio_of_risks_needs_losses_at_first_and_somebody_at_last():
+    late = tenure_effect([3, 3, 4], [True, False, True], bins=[0, 2, 5])
+    assert late.rate_ratio is None
+    # Seven months of exposure with two losses, then four with one; nobody is observed after 4.
+    seen = tenure_effect([1, 2, 4, 4], [True, True, True, False], bins=[0, 2, 4, 9])
+    assert [row.exposure for row in seen.hazard.rows] == [7, 4, 0]
+    assert seen.rate_ratio == pytest.approx((1 / 4) / (2 / 7))
