@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from retention_metrics.errors import InvalidType, InvalidValue, UndefinedMetric
@@ -438,6 +438,7 @@ def test_who_enters_at_once_does_not_enter_late():
     assert kaplan_meier(*rows, entry=[0, 3, 0]).at_risk.tolist() == [2, 2, 1]
 
 
+@example(1, 1.0, (0.95, 1.959964))
 @given(
     st.integers(0, 500), st.floats(0.01, 1e4), st.sampled_from([(0.5, 0.6744898), (0.95, 1.959964), (0.99, 2.575829)])
 )
@@ -463,9 +464,9 @@ def test_a_table_of_rates_shows_nothing_where_nobody_was_observed():
 
 def test_the_risk_set_that_empties_early_is_named_with_its_time():
     with pytest.warns(ThinRiskSetWarning, match="everybody at risk at 2 left there") as caught:
-        curve = kaplan_meier([2, 5, 6], entry=[0, 3, 3])
+        curve = kaplan_meier([1, 2, 5, 6], observed=[False, True, True, True], entry=[0, 0, 3, 3])
     assert caught[0].filename == __file__
-    assert curve.survival.tolist() == [0, 0, 0]
+    assert curve.survival.tolist() == [1, 0, 0, 0]
 
 
 def test_weights_that_add_up_with_rounding_empty_the_risk_set():
