@@ -743,3 +743,24 @@ def test_retention_of_less_than_one_unit_of_money(kind):
         assert dust == 0
         with pytest.raises(UndefinedMetric, match="won in the same period"):
             rate(start=kind(0.5), contraction=kind(0), churn=kind(0.6))
+
+
+def test_a_book_of_one_customer_over_three_months():
+    """Won at 10, grown to 15, gone: what each month opens with is what the one before closed with, not the first."""
+    money = {"start": [0, 10, 15], "new": [10, 0, 0], "expansion": [0, 5, 0], "churn": [0, 0, 15], "end": [10, 15, 0]}
+    money |= dict.fromkeys(("reactivation", "contraction"), [0, 0, 0])
+    heads = {"start": [0, 1, 1], "new": [1, 0, 0], "expansion": [0, 1, 0], "churn": [0, 0, 1], "end": [1, 1, 0]}
+    heads |= dict.fromkeys(("reactivation", "contraction"), [0, 0, 0])
+    book = flow(
+        **{name: np.array(values, float) for name, values in money.items()},
+        **{f"{name}_customers": np.array(values) for name, values in heads.items()},
+        periods=tuple(date(2026, month, 1) for month in (1, 2, 3)),
+        complete=np.array([True] * 3),
+    )
+    np.testing.assert_array_equal(book.logo_retention(), [math.nan, 1, 0])
+    np.testing.assert_array_equal(book.net_retention(), [math.nan, 1.5, 0])
+
+
+def test_one_more_is_named_by_its_number():
+    with pytest.raises(InvalidValue, match="repeats 0, 1, 2, 3, 4 and 1 more: the unit"):
+        revenue.movements(np.ones(12), np.ones(12), customers=np.arange(12) % 6)
