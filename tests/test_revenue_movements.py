@@ -748,9 +748,9 @@ def test_retention_of_less_than_one_unit_of_money(kind):
 def test_a_book_of_one_customer_over_three_months():
     """Won at 10, grown to 15, gone: what each month opens with is what the one before closed with, not the first."""
     money = {"start": [0, 10, 15], "new": [10, 0, 0], "expansion": [0, 5, 0], "churn": [0, 0, 15], "end": [10, 15, 0]}
-    money |= dict.fromkeys(("reactivation", "contraction"), [0, 0, 0])
+    money |= {key: [0, 0, 0] for key in ("reactivation", "contraction")}
     heads = {"start": [0, 1, 1], "new": [1, 0, 0], "expansion": [0, 1, 0], "churn": [0, 0, 1], "end": [1, 1, 0]}
-    heads |= dict.fromkeys(("reactivation", "contraction"), [0, 0, 0])
+    heads |= {key: [0, 0, 0] for key in ("reactivation", "contraction")}
     book = flow(
         **{name: np.array(values, float) for name, values in money.items()},
         **{f"{name}_customers": np.array(values) for name, values in heads.items()},
