@@ -703,3 +703,24 @@ def test_a_score_prints_what_is_behind_it():
     assert "NPS 25.0 (95 %: " in text
     assert "n = 3, weighted to 2.7 answers: 1 promoters, 1 passives, 1 detractors" in text
     assert "weighted" not in str(wave(50, 30, 20))
+
+
+@pytest.mark.parametrize("method", ["kish", "linearised"])
+@pytest.mark.parametrize("weights", [None, [1, 2, 0.5, 3, 1, 1]])
+def test_the_error_shrinks_with_the_share_of_the_population_that_answered(method, weights):
+    """Cochran (1977): the variance times (N - n) / (N - 1); nothing is left when everybody answered."""
+    found = nps.score([10, 9, 8, 3, 10, 6], weights=weights)
+    plain = found.standard_error(method=method)
+    for everybody in (7, 16, 600):
+        smaller = found.standard_error(method=method, population=everybody)
+        assert smaller == pytest.approx(plain * math.sqrt((everybody - 6) / (everybody - 1)))
+    assert found.standard_error(method=method, population=6) == 0
+    with pytest.raises(InvalidValue, match="population must be at least n, the 6 answers given, got 5"):
+        found.standard_error(method=method, population=5)
+
+
+def test_weights_that_are_none_are_refused():
+    good = {"sums": (1.0, 0.0, 2.0), "squares": (1.0, 0.0, 4.0)}
+    for name in good:
+        with pytest.raises(pydantic.ValidationError, match="sums and squares of weights must not all be 0"):
+            nps.Weighting(**good | {name: (0.0, 0.0, 0.0)})
