@@ -13,6 +13,8 @@ from retention_metrics._demo import AS_OF, write_studio
 from retention_metrics._files import opened
 from retention_metrics._inputs import FILES, add_options, read_logs
 from retention_metrics.errors import InvalidRows, InvalidValue, RetentionMetricsError, by_reason
+from retention_metrics.report._language import Language
+from retention_metrics.report._page import words
 
 _WRONG_INPUT = 2
 _STUDIO = {"margin_share": 0.6, "cash": 25_000.0, "fixed_costs": 6_000.0}
@@ -37,11 +39,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _studio(parser: argparse.ArgumentParser, options: argparse.Namespace) -> argparse.Namespace:
     """Write the files of the studio; the options of a report on all of them."""
-    titles = {"en": "A beauty studio", "ru": "Студия красоты"}
-    with _slow("inventing a studio"):
+    said = Language(options.language)
+    with _slow(said.text("doing.studio")):
         files = write_studio(options.folder, seed=options.seed)
-    print("Files of a studio that does not exist: " + ", ".join(map(str, files.values())) + "\n")
-    line = ["report", "--as-of", str(AS_OF), "--title", titles[options.language], "--language", options.language]
+    print(said.say(words("done.files", files=", ".join(map(str, files.values())))) + "\n")
+    line = ["report", "--as-of", str(AS_OF), "--title", said.text("title.studio"), "--language", options.language]
     for name, path in files.items():
         line += [f"--{name}", str(path)]
     for name, value in _STUDIO.items():
@@ -59,12 +61,13 @@ def _report(options: argparse.Namespace) -> None:
     if not given:
         raise InvalidValue(f"there is nothing to report on: give a file, {', '.join(f'--{name}' for name in FILES)}")
     page = options.html or given[0].with_name(f"{given[0].stem}-report.html")
+    said = Language(options.language)
     with opened(options.tz) as connection:
-        logs = read_logs(connection, options, _slow)
+        logs = read_logs(connection, options, lambda name: _slow(said.say(words("doing.file", file=name))))
         built = report.build(
             **logs,
             as_of=options.as_of,
-            title=options.title or _title(given[0], options.language),
+            title=options.title or said.say(words("title.file", file=given[0].name)),
             language=options.language,
             lost_after=options.lost_after,
             at_risk_after=options.at_risk_after,
@@ -75,17 +78,13 @@ def _report(options: argparse.Namespace) -> None:
             exponent=options.decimals,
             progress=_slow,
         )
-    with _slow("drawing the page"):
+    with _slow(said.text("doing.page")):
         page.write_text(built.to_html(), encoding="utf-8")
     if options.json is not None:
         text = json.dumps(built.to_dict(), ensure_ascii=False, indent=1, allow_nan=False)
         options.json.write_text(text + "\n", encoding="utf-8")
     print(built.to_text())
-    print(f"\n{'Страница' if options.language == 'ru' else 'The same as a page'}: {page}")
-
-
-def _title(path: Path, language: str) -> str:
-    return f"Клиенты: {path.name}" if language == "ru" else f"Customers of {path.name}"
+    print("\n" + said.say(words("done.page", page=page)))
 
 
 @contextmanager

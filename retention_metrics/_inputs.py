@@ -108,7 +108,7 @@ def read_logs(
         if path is None:
             continue
         fields = [_field(name, part, options) for part in parts]
-        with reading(f"reading {path.name}"):
+        with reading(path.name):
             table, roles = read_table(
                 connection,
                 name,

@@ -3,13 +3,16 @@
 import datetime as dt
 import re
 import string
+from contextlib import nullcontext
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from retention_metrics import report
 from retention_metrics._stats import Interval
 from retention_metrics.errors import InvalidValue
+from retention_metrics.logs import Transactions
 from retention_metrics.report._language import Language, visible
 from retention_metrics.report._page import Figure, words
 from retention_metrics.report._texts import TEXTS
@@ -41,9 +44,27 @@ def test_every_text_that_the_report_asks_for_is_there():
     named = re.findall(r'Figure\(\s*"(\w+)"', SOURCES)
     drawn = re.findall(r'Picture\(\s*"(\w+)"', SOURCES)
     titled = re.findall(r'(?:Section|answered)\(\s*"(\w+)"', SOURCES)
-    wanted = {*asked, *named, *(f"picture.{name}" for name in drawn), *(f"{name}.title" for name in titled)}
+    done = re.findall(r'(?:progress|doing)\("([\w.]+)"', SOURCES)
+    assert len(done) == 13
+    wanted = {*asked, *named, *done, *(f"picture.{name}" for name in drawn), *(f"{name}.title" for name in titled)}
     assert len(wanted) > 90
     assert wanted - set(TEXTS) == set()
+
+
+@pytest.mark.parametrize(("language", "first"), [("en", "finding the days of purchase"), ("ru", "нахожу дни покупок")])
+def test_what_is_being_done_is_said_in_the_language_of_the_report(language, first):
+    said = []
+
+    def progress(what):
+        said.append(what)
+        return nullcontext()
+
+    days = [dt.date(2026, 1, 5), dt.date(2026, 1, 25), dt.date(2026, 2, 1)]
+    orders = Transactions(pl.DataFrame({"who": ["ann", "ann", "bob"], "day": days}), customer="who", time="day")
+    report.build(orders, as_of="2026-02-28", language=language, progress=progress)
+    assert said[0] == first
+    assert len(said) == len(set(said)) == 8
+    assert all(bool(re.search("[а-я]", what)) == (language == "ru") for what in said)
 
 
 @pytest.mark.parametrize(

@@ -96,7 +96,7 @@ def ads_section(
     """What a new customer costs and brings, channel by channel."""
 
     def told() -> Iterator[Item]:
-        with progress("comparing the channels"):
+        with progress("doing.channels"):
             spend = read_spend(ads, as_of, lag_days)
             rows = orders.channels(
                 source=source,

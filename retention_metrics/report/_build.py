@@ -3,7 +3,7 @@
 import datetime as dt
 import warnings
 from collections.abc import Iterable
-from contextlib import ExitStack, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -124,7 +124,8 @@ def build(
         cash: Cash in hand, in units of the currency, to be set against what is owed to customers.
         fixed_costs: Fixed costs of a month, in units of the currency, for the forecast of the cash.
         exponent: Decimal places of the currency of the prepaid book, as in :func:`retention_metrics.prepaid.to_minor`.
-        progress: Called with what is being computed; returns a context manager for the time it takes.
+        progress: Called with what is being computed, in the language of the report; returns a context manager for the
+            time it takes.
 
     Returns:
         A :class:`Report`.
@@ -158,6 +159,10 @@ def build(
     in_hand, costs = (
         _minor(exponent, **{name: value}) for name, value in (("cash", cash), ("fixed_costs", fixed_costs))
     )
+
+    def doing(key: str) -> AbstractContextManager[object]:
+        return progress(said.text(key))
+
     missing: list[tuple[str, str]] = []
     sections: list[Section] = []
     found = None
@@ -169,7 +174,7 @@ def build(
             missing.append(("orders", "orders"))
         else:
             with ExitStack() as stack:
-                with progress("finding the days of purchase"):
+                with doing("doing.days"):
                     prepared = stack.enter_context(orders.prepared(as_of=until))
                 found = ask_orders(
                     prepared,
@@ -177,9 +182,9 @@ def build(
                     lost_after=lost_after,
                     at_risk_after=at_risk_after,
                     margin_share=share,
-                    progress=progress,
+                    progress=doing,
                 )
-                coming = coming_section(prepared, found, as_of=until, progress=progress)
+                coming = coming_section(prepared, found, as_of=until, progress=doing)
             sections += order_sections(found, subscriptions=subscriptions is not None, packages=prepaid is not None)
             sections.append(coming)
             missing += order_missing(found)
@@ -188,25 +193,23 @@ def build(
         elif orders is None or found is None or not has_column(orders, source):
             missing.append(("ads", "orders.ads"))
         else:
-            sections.append(
-                ads_section(orders, found, ads, as_of=until, source=source, lag_days=lag, progress=progress)
-            )
+            sections.append(ads_section(orders, found, ads, as_of=until, source=source, lag_days=lag, progress=doing))
         if subscriptions is None:
             missing.append(("subscriptions", "subscriptions"))
         else:
-            with progress("following the subscriptions"):
+            with doing("doing.subscriptions"):
                 sections += subscription_sections(subscriptions, until)
             missing += subscription_missing(subscriptions)
         if survey is None:
             missing.append(("survey", "survey"))
         else:
-            with progress("counting the answers of the survey"):
+            with doing("doing.survey"):
                 sections += survey_sections(survey, until)
             missing += survey_missing(survey)
         if prepaid is None:
             missing.append(("prepaid", "prepaid"))
         else:
-            with progress("opening the book of prepaid packages"):
+            with doing("doing.prepaid"):
                 book = open_book(prepaid, sold, until, exponent, in_hand)
                 sections += prepaid_sections(book)
             if in_hand is None:
@@ -214,7 +217,7 @@ def build(
             if in_hand is None or costs is None:
                 missing.append(("gap", "costs"))
             else:
-                sections.append(gap_section(book, costs, progress))
+                sections.append(gap_section(book, costs, doing))
     return Report(
         title=said.text("title") if title is None else title,
         as_of=until,

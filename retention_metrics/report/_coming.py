@@ -31,7 +31,7 @@ def coming_section(orders: Transactions, found: OrderAnswers, *, as_of: dt.date,
     """Who will buy again in the next three months, and what that brings."""
 
     def told() -> Iterator[Item]:
-        with progress("predicting purchases"), warnings.catch_warnings():
+        with progress("doing.coming"), warnings.catch_warnings():
             warnings.simplefilter("ignore", BoundaryWarning)
             if found.summary.first_day > as_of - 2 * _HELD_OUT:
                 raise UndefinedMetric("purchases to come", "predictions take at least half a year of orders")

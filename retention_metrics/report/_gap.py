@@ -28,7 +28,7 @@ def gap_section(book: Book, fixed_costs: int, progress: Progress) -> Section:
     """The forecast of the cash of the book."""
 
     def forecast() -> Iterator[Item]:
-        with progress("playing the coming months"):
+        with progress("doing.gap"):
             found, plan, sales = _simulate(book, fixed_costs)
         return _told(book, found, plan, sales, fixed_costs)
 

@@ -74,9 +74,9 @@ def ask_orders(
     """Put all questions to a log of purchases."""
     if lost_after is not None:
         whole(0, lost_after=lost_after)
-    with progress("reading the log"):
+    with progress("doing.orders"):
         summary = orders.summary(as_of=as_of)
-    with progress("measuring the purchase cycle"):
+    with progress("doing.cycle"):
         try:
             cycle = orders.purchase_cycle(as_of=as_of)
         except UndefinedMetric:
@@ -85,7 +85,7 @@ def ask_orders(
         lost_after = round(FEWEST_CYCLES * cycle.days)
     if at_risk_after is None and lost_after is not None and lost_after > 0:
         at_risk_after = lost_after * 2 // 3
-    with progress("counting repeat buyers"):
+    with progress("doing.repeat"):
         repeat = orders.repeat_purchase_rate(as_of=as_of)
         try:
             repeat_mature = orders.repeat_purchase_rate(as_of=as_of, min_age=lost_after) if lost_after else None
@@ -94,11 +94,11 @@ def ask_orders(
     status: dict[str, int] = {}
     flow = None
     if lost_after is not None:
-        with progress("finding who was lost"):
+        with progress("doing.status"):
             status = orders.status_counts(as_of=as_of, lost_after=lost_after, at_risk_after=at_risk_after)
-        with progress("following the base month by month"):
+        with progress("doing.months"):
             flow = orders.retention_by_period(period="month", as_of=as_of, lost_after=lost_after)
-    with progress("laying out the cohorts"):
+    with progress("doing.cohorts"):
         cohorts = orders.cohorts(period="month", as_of=as_of)
     return OrderAnswers(
         summary=summary,
