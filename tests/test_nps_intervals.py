@@ -7,7 +7,7 @@ from statistics import NormalDist
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from retention_metrics import nps
@@ -190,6 +190,9 @@ def test_more_confidence_takes_a_wider_interval(method, table):
         assert lower <= low <= high <= higher
 
 
+@example((9, 1, 0), "wald")  # beyond 100
+@example((0, 1, 9), "wald")  # beyond -100
+@example((4, 0, 1), "goodman")
 @given(mixed, st.sampled_from(METHODS))
 def test_limits_are_clipped_to_the_scale_and_say_so(table, method):
     plain = wave(*table).interval(method=method, clip=False)
@@ -553,3 +556,14 @@ def test_priors_that_are_none(prior):
 def test_seeds_that_are_none(rng):
     with pytest.raises((InvalidValue, InvalidType), match="rng"):
         wave(5, 3, 2).interval(method="bootstrap", rng=rng)
+
+
+@pytest.mark.parametrize(
+    ("table", "low", "high"), [((9, 1, 0), 71.4061490, 108.5938510), ((0, 1, 9), -108.5938510, -71.4061490)]
+)
+def test_wald_by_hand_beyond_the_scale(table, low, high):
+    """Nine promoters and a passive: 90 plus and minus 1.959964 * 100 * sqrt((0.9 - 0.81) / 10) = 18.59385."""
+    plain = wave(*table).interval(method="wald", clip=False)
+    assert (plain.low, plain.high) == (pytest.approx(low), pytest.approx(high))
+    cut = wave(*table).interval(method="wald")
+    assert (cut.low, cut.high, cut.clipped) == (pytest.approx(max(low, -100)), pytest.approx(min(high, 100)), True)
