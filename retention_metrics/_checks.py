@@ -161,6 +161,19 @@ def refuse_if(broken: "bool | np.bool_ | BoolArray", message: str) -> None:
         raise InvalidValue(message + (f"; first at [{', '.join(map(str, where))}]" if where else ""))
 
 
+def refuse_element(
+    name: str, value: Number, broken: "bool | np.bool_ | BoolArray", rule: str, remedy: str = ""
+) -> None:
+    """Refuse the first value that breaks its rule, by its place; ``remedy`` follows the value if it is not missing."""
+    where = first_true(broken)
+    if where is None:
+        return
+    spot = f"{name}[{', '.join(map(str, where))}]" if where else name
+    element = float(value if isinstance(value, float) else value[where])
+    remedy = "; leave missing values out" if math.isnan(element) else remedy
+    raise InvalidValue(f"{spot} must be {rule}, got {element:g}{remedy}")
+
+
 def divide(
     numerator: Number, denominator: Number, *, metric: str, reason: str, undefined: Undefined = "raise"
 ) -> Number:
@@ -263,13 +276,7 @@ def _from_array(name: str, array: "np.ndarray[tuple[int, ...], np.dtype[np.gener
 
 
 def _refuse_where(name: str, value: Number, outside: "bool | np.bool_ | BoolArray", rule: str) -> None:
-    where = first_true(outside | ~np.isfinite(value))
-    if where is None:
-        return
-    spot = f"{name}[{', '.join(map(str, where))}]" if where else name
-    element = float(value if isinstance(value, float) else value[where])
-    remedy = "; leave missing values out" if math.isnan(element) else ""
-    raise InvalidValue(f"{spot} must be {rule}, got {element:g}{remedy}")
+    refuse_element(name, value, outside | ~np.isfinite(value), rule)
 
 
 def _wrong_kind(name: str, value: object) -> InvalidType:

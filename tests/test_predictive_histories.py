@@ -105,6 +105,8 @@ def test_the_refusal_of_such_customers_says_what_to_do(mean):
             ask(frequency=x, monetary_value=spend)
     seen = Histories(x, np.where(x > 0, 3.0, 0), np.full(41, 9.0), np.ones(41), monetary_value=spend)
     assert GammaGamma.fit(seen.paying()).model == GammaGamma.fit(frequency=x[:40], monetary_value=spend[:40]).model
+    with pytest.raises(InvalidValue, match=rf"monetary_value\[1\] must be > 0 .*, got {mean};"):
+        GammaGamma(p=6, q=4, v=15).expected_spend(frequency=[0, 2], monetary_value=mean)
     # Of those who did not buy again no money is looked at.
     assert GammaGamma(p=6, q=4, v=15).expected_spend(frequency=0, monetary_value=mean) == pytest.approx(6 * 15 / 3)
 

@@ -17,8 +17,9 @@ from retention_metrics.logs._segments import joined, with_segment
 
 def purchase_days(log: Log, as_of: dt.date | str, by: Any = None) -> Days:
     """One row a customer and day of purchase, with the segment of the customer if there are segments."""
-    if by is None and log.days is not None and log.days.until == day(as_of=as_of):
-        return log.days
+    known = _known(log, day(as_of=as_of), by)
+    if known is not None:
+        return known
     rows = usable_rows(with_segment(log, by), as_of=as_of, period="day")
     days = netted(rows.frame.rename({"period": "day"}), "day", paid=log.paid)
     return Days(with_short_plan(joined(days, log, rows, by)), rows.excluded, rows.until)
@@ -56,6 +57,10 @@ def prepared(log: Log, as_of: dt.date | str) -> Iterator[Log]:
 
 def prepared_days(log: Log, rows: Rows, step: Period, by: Any) -> Frame | None:
     """The prepared days as periods of a day, if they answer a question about these rows."""
-    if by is not None or step != "day" or log.days is None or log.days.until != rows.until:
-        return None
-    return log.days.frame.rename({"day": "period"})
+    known = _known(log, rows.until, by) if step == "day" else None
+    return None if known is None else known.frame.rename({"day": "period"})
+
+
+def _known(log: Log, until: dt.date, by: object) -> Days | None:
+    """The prepared days, if they are those of a question."""
+    return log.days if by is None and log.days is not None and log.days.until == until else None

@@ -12,7 +12,7 @@ from retention_metrics._typing import FloatArray, Number, Numbers, Scalar, Undef
 from retention_metrics.errors import InvalidType, InvalidValue
 from retention_metrics.predictive._fit import Fit, conclude
 from retention_metrics.predictive._fitting import Derivatives, Direction, Limit, from_sample, maximise
-from retention_metrics.predictive._histories import column_of, refuse_unpaid
+from retention_metrics.predictive._histories import NO_MONEY, column_of, refuse_unpaid
 from retention_metrics.predictive._model import Model, Scale, answer
 from retention_metrics.predictive._special import special
 from retention_metrics.predictive._sums import blocks, log_of_more, pooled, sums, total
@@ -305,7 +305,7 @@ def _columns_of(histories: Any, *given: Any) -> tuple[Any, Any, Any]:
     if frequency is None:
         raise InvalidType(f"histories must have frequency and monetary_value, got {type(histories).__name__}")
     if spend is None:
-        raise InvalidValue("the histories hold no money: ask the log for them with spend=True")
+        raise InvalidValue(NO_MONEY)
     return frequency, spend, weights
 
 

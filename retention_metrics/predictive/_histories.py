@@ -7,13 +7,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from retention_metrics._checks import aligned, at_least, choice, first_true, freeze, refuse_if
+from retention_metrics._checks import aligned, at_least, choice, freeze, refuse_element, refuse_if
 from retention_metrics._frames import Backend, columns_to_frame
 from retention_metrics._periods import PERIODS
 from retention_metrics._results import Result
 from retention_metrics._typing import FloatArray, IntArray, Number, Numbers, Period
 from retention_metrics.errors import InvalidType, InvalidValue
 
+NO_MONEY = "the histories hold no money: ask the log for them with spend=True"
 _FEWEST_REPEATERS = 5
 _LARGEST_KEY = 2**62
 _FEW = 256
@@ -86,7 +87,7 @@ class Histories(Result):
             Fader & Hardie (2013), "The Gamma-Gamma model of monetary value", note 025: spend per purchase is above 0.
         """
         if self.monetary_value is None:
-            raise InvalidValue("the histories hold no money: ask the log for them with spend=True")
+            raise InvalidValue(NO_MONEY)
         kept = (self.frequency == 0) | (self.monetary_value > 0)
         if kept.all():
             return self
@@ -110,14 +111,14 @@ class Histories(Result):
 
 def refuse_unpaid(frequency: Number, monetary_value: Number) -> None:
     """Refuse repeat purchases that brought nothing, and name the first customer who has such."""
-    where = first_true(np.greater(frequency, 0) & ~np.greater(monetary_value, 0))
-    if where is not None:
-        place = f"[{', '.join(map(str, where))}]" if where else ""
-        raise InvalidValue(
-            f"monetary_value{place} must be > 0 where there was a repeat purchase, "
-            f"got {np.asarray(monetary_value)[where]:g}; leave out customers whose refunds undo theirs "
-            "(Histories.paying), or refunds altogether"
-        )
+    broken = np.greater(frequency, 0) & ~np.greater(monetary_value, 0)
+    refuse_element(
+        "monetary_value",
+        np.broadcast_to(monetary_value, np.shape(broken)),
+        broken,
+        "> 0 where there was a repeat purchase",
+        "; leave out customers whose refunds undo theirs (Histories.paying), or refunds altogether",
+    )
 
 
 class Customers(NamedTuple):

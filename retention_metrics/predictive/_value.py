@@ -13,7 +13,7 @@ from retention_metrics._typing import FloatArray, Number, Numbers, Period, Scala
 from retention_metrics.errors import InvalidType, InvalidValue
 from retention_metrics.predictive._fit import Fit, around, sensitivities
 from retention_metrics.predictive._gamma_gamma import GammaGamma
-from retention_metrics.predictive._histories import Customers, column_of, one_unit, read_customers, unit_of
+from retention_metrics.predictive._histories import NO_MONEY, Customers, column_of, one_unit, read_customers, unit_of
 from retention_metrics.predictive._purchases import PurchaseModel
 from retention_metrics.predictive._smooth import per_age
 
@@ -256,7 +256,7 @@ def _columns_of(histories: Any, given: tuple[Any, ...], per: Period) -> tuple[An
             f"histories must have frequency, recency, T and monetary_value, got {type(histories).__name__}"
         )
     if columns[3] is None:
-        raise InvalidValue("the histories hold no money: ask the log for them with spend=True")
+        raise InvalidValue(NO_MONEY)
     one_unit(per, unit_of(histories))
     return columns
 
