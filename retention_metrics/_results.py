@@ -1,13 +1,23 @@
 """What results do alike: they read well in a console and in a notebook, and tables travel as JSON."""
 
+import copyreg
 from collections.abc import Mapping, Sequence
 from html import escape
+from types import MappingProxyType
 from typing import Any
 
 from pydantic_core import to_json
 
 _MOST_ROWS = 24
 _LONGEST = 72
+
+
+def _read_only(values: dict[str, Any]) -> MappingProxyType[str, Any]:
+    return MappingProxyType(values)
+
+
+# Results hold mappings that cannot be written to, and travel to other processes and caches all the same.
+copyreg.pickle(MappingProxyType, lambda proxy: (_read_only, (dict(proxy),)))
 
 
 class Readable:

@@ -566,3 +566,27 @@ def test_bands_know_what_is_fixed_what_is_spent_and_what_covers_the_rest() -> No
     nothing = small(sales=[0] * PERIODS).bands()
     assert np.isnan(nothing.median["coverage"]).all()
     assert json.loads(json.dumps(nothing.to_dict()))["median"]["coverage"] == [None] * PERIODS
+
+
+@pytest.mark.parametrize("as_of", ["2024-06-29", "2024-06-30", "2024-07-09"])
+def test_a_rest_is_still_to_come_when_the_last_day_of_a_used_up_package_is_over(as_of: str) -> None:
+    plan = PackagePlan(id="one", price=15_000, sessions=1, cost_per_session=90, validity_days=40, expiry="forfeit")
+    sale = {"kind": "purchase", "date": "2024-05-22", "package": 1, "customer": 1, "plan": "one", "amount": 7_500}
+    events = [sale, {"kind": "visit", "date": "2024-05-25", "package": 1}]
+    made = Ledger.from_events(events, [plan], as_of=as_of)
+    assert made.contract_asset() == 7_500
+    for due in ("2024-07-10", {1: "2024-07-10"}):
+        live = live_book(made, buckets=1, due=due)
+        forecast = simulate(
+            live, model=RedemptionModel([0.5]), sales=[0] * 3, plan=plan, policy=FirmPolicy(), periods=3, rng=1, paths=2
+        )
+        assert forecast.expected["collections"].sum() == 7_500
+
+
+def test_nothing_is_to_come_of_a_package_that_expired_with_sessions_left() -> None:
+    plan = PackagePlan(id="two", price=15_000, sessions=2, cost_per_session=90, validity_days=40, expiry="forfeit")
+    sale = {"kind": "purchase", "date": "2024-05-22", "package": 1, "customer": 1, "plan": "two", "amount": 7_500}
+    made = Ledger.from_events([sale, {"kind": "visit", "date": "2024-05-25", "package": 1}], [plan], as_of="2024-07-01")
+    assert live_book(made, buckets=1).uncollected == 0
+    with pytest.raises(InvalidValue, match="of which nothing is still to be paid"):
+        live_book(made, buckets=1, due={1: "2024-07-10"})

@@ -77,6 +77,10 @@ def test_the_same_seed_gives_the_same_sales() -> None:
         (lambda: SalesPath([[1, 2]]), r"base must be one number or one for each period, got an array of shape"),
         (lambda: SalesPath(4, trend=-1), "trend must be a finite number > -1"),
         (lambda: SalesPath(4, season=[1, -1]), r"season\[1\] must be"),
+        (
+            lambda: SalesPath(4, season=[[0.5], [1.5]]),
+            r"season must be factors in a row, got an array of shape \(2, 1\)",
+        ),
         (lambda: SalesPath(4, noise="poison"), "noise must be one of .* did you mean 'poisson'"),
         (lambda: SalesPath(4, trend=1e300).mean(5), r"sales\[2\] has no finite mean"),
         (lambda: SalesPath(4, dispersion=2), "dispersion goes with noise='negative_binomial'"),

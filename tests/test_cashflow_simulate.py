@@ -1,6 +1,7 @@
 """Simulated cash: the same numbers for any threads and memory, identities, bounds, and what is refused."""
 
 import math
+import pickle
 from dataclasses import replace
 from typing import Any
 
@@ -217,14 +218,18 @@ def test_sales_by_path() -> None:
     assert same(small(sales=[3] * 12), small(sales=SalesPath(3)))
 
 
-def test_validity_is_rounded_up_to_whole_periods_and_what_expires_is_kept_or_paid_back() -> None:
+def test_validity_is_the_nearest_number_of_whole_periods_and_what_expires_is_kept_or_paid_back() -> None:
     for rule, step, life in (
         ({"validity_months": 3}, "month", 3),
-        ({"validity_months": 4}, "quarter", 2),
+        ({"validity_months": 4}, "quarter", 1),
+        ({"validity_months": 5}, "quarter", 2),
+        ({"validity_months": 1}, "week", 4),
         ({"validity_days": 90}, "month", 3),
-        ({"validity_days": 92}, "month", 4),
+        ({"validity_days": 31}, "month", 1),
+        ({"validity_days": 92}, "month", 3),
+        ({"validity_days": 10}, "month", 1),
         ({"validity_days": 5}, "day", 5),
-        ({"validity_days": 15}, "week", 3),
+        ({"validity_days": 15}, "week", 2),
     ):
         for expiry, name in (("forfeit", "breakage"), ("refund", "refunds_paid")):
             plan = PackagePlan(id="x", price=1_000, sessions=2, cost_per_session=1, expiry=expiry, **rule)
@@ -233,6 +238,46 @@ def test_validity_is_rounded_up_to_whole_periods_and_what_expires_is_kept_or_pai
             )
             assert forecast.flows is not None
             assert getattr(forecast.flows, name)[:, 0].tolist() == [1_000 * (t == life) for t in range(12)]
+
+
+@pytest.mark.parametrize("days", [20, 30, 31, 61, 75, 92, 183, 366])
+def test_validity_is_nearest_to_the_months_that_packages_sold_on_any_day_are_usable_to_the_end_of(days: int) -> None:
+    sold = np.arange("2025-01-01", "2026-01-01", dtype="datetime64[D]")
+    over = (sold + days).astype("datetime64[M]")  # the first month to whose end it is not usable
+    usable = float((over - sold.astype("datetime64[M]")).astype(int).mean())
+    plan = PackagePlan(id="x", price=1_000, sessions=1, cost_per_session=1, expiry="forfeit", validity_days=days)
+    found = simulate(
+        model=RedemptionModel([0.0]), sales=[1] + [0] * 15, plan=plan, policy=FirmPolicy(), periods=16, paths=1, rng=1
+    )
+    (life,) = np.flatnonzero(found.expected["expired"])
+    assert abs(life - usable) <= 0.5 or (usable < 0.7 and life == 1)
+
+
+def test_a_forecast_goes_to_another_process_and_back() -> None:
+    forecast = small(common=CommonShock(0.2, 0.7), sales=SalesPath(5, noise="poisson"))
+    copied = pickle.loads(pickle.dumps(forecast))  # noqa: S301 - made here
+    assert same(copied, forecast)
+    assert copied.to_json() == forecast.to_json()
+    assert copied.policy_table([0.3]).to_json() == forecast.policy_table([0.3]).to_json()
+    with pytest.raises(TypeError):
+        copied.expected["earned"] = 1
+
+
+def test_one_ratio_needs_no_list() -> None:
+    forecast = small()
+    (one,), (listed,) = forecast.under(0.3), forecast.under([0.3])
+    assert one.lowest.tolist() == listed.lowest.tolist()
+    with pytest.raises(InvalidValue, match=r"ratios must be numbers in a row, got an array of shape \(1, 2\)"):
+        forecast.under(np.array([[0.1, 0.2]]))
+
+
+def test_a_live_book_may_tell_more_gaps_apart_than_the_model() -> None:
+    events = [MassReturn(2, 2.0, gap=5)]
+    by_ledger = small(start=ledger(), events=events)
+    for buckets in (6, 9):
+        by_book = small(start=live_book(ledger(), buckets=buckets), events=events)
+        assert same(by_book, by_ledger)
+        assert by_book.expected["earned"] == pytest.approx(by_ledger.expected["earned"], rel=1e-12)
 
 
 def test_ring_fencing_never_gaps_without_fixed_costs() -> None:

@@ -30,7 +30,9 @@ def test_fees_are_a_part_of_what_is_paid_back() -> None:
     assert terms_of(rerated(130, fee=500), "month").paid_back[5] == 0
 
 
-@pytest.mark.parametrize(("months", "step", "life"), [(3, "month", 3), (4, "quarter", 2), (1, "day", 31)])
-def test_validity_is_rounded_up(months: int, step: str, life: int) -> None:
+@pytest.mark.parametrize(
+    ("months", "step", "life"), [(3, "month", 3), (4, "quarter", 1), (5, "quarter", 2), (1, "day", 30)]
+)
+def test_validity_is_the_nearest_whole_number_of_periods(months: int, step: str, life: int) -> None:
     plan = PackagePlan(id="x", price=9, sessions=3, cost_per_session=1, validity_months=months, expiry="forfeit")
     assert terms_of(plan, step).life == life  # type: ignore[arg-type]

@@ -209,10 +209,10 @@ def kinds_of(start: Any, plan: PackagePlan, *, buckets: int, kept: int, step: Pe
         start = live_book(start, step=step, buckets=max(buckets, kept))
     elif not isinstance(start, LiveBook):
         raise InvalidType(f"start must be a prepaid.Ledger, a redemption.LiveBook or None, got {type(start).__name__}")
-    elif start.buckets != buckets or kept > buckets:
+    elif start.buckets < max(buckets, kept):
         raise InvalidValue(
             f"start has {start.buckets} gap buckets; the model and the events tell {max(buckets, kept)} apart; make it "
-            "with as many, or pass the ledger"
+            f"with buckets={max(buckets, kept)}, or pass the ledger"
         )
     elif start.step != step:
         raise InvalidValue(f"start counts in periods of a {start.step}, and step is {step!r}; make both the same")

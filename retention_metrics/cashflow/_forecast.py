@@ -293,12 +293,9 @@ class CashGapForecast(Result):
         References:
             Glasserman (2003), *Monte Carlo Methods in Financial Engineering*, chapter 7, on common random numbers.
         """
-        tried = np.atleast_1d(np.asarray(fraction(ratios=ratios)))
-        if tried.ndim != 1:
-            raise InvalidValue(f"ratios must be numbers in a row, got an array of shape {tried.shape}")
-        return table_of(tried, self.under(tried.tolist()), level=level)
+        return table_of(_in_a_row(ratios), self.under(ratios), level=level)
 
-    def under(self, ratios: Sequence[float]) -> list[PathScalars]:
+    def under(self, ratios: Sequence[float] | FloatArray) -> list[PathScalars]:
         """The scalars of all paths under each of some reserve ratios, all else being equal.
 
         Args:
@@ -310,7 +307,7 @@ class CashGapForecast(Result):
         References:
             Glasserman (2003), *Monte Carlo Methods in Financial Engineering*, chapter 7, on common random numbers.
         """
-        policies = [replace(self.policy, reserve_ratio=ratio) for ratio in ratios]
+        policies = [replace(self.policy, reserve_ratio=ratio) for ratio in _in_a_row(ratios).tolist()]
         runs = self._each(lambda flows: [run_scalars(flows, policy) for policy in policies])
         return [PathScalars.joined(parts) for parts in zip(*runs, strict=True)]
 
@@ -413,6 +410,13 @@ def first_gap_of(scalars: PathScalars, periods: int) -> FirstGap:
     counts = np.bincount(first[first >= 0], minlength=periods)
     by_then = np.cumsum(counts)
     return FirstGap(counts / first.size, by_then / first.size, 1 - int(by_then[-1]) / first.size)
+
+
+def _in_a_row(ratios: Sequence[float] | FloatArray) -> FloatArray:
+    tried = np.atleast_1d(np.asarray(fraction(ratios=ratios)))
+    if tried.ndim != 1:
+        raise InvalidValue(f"ratios must be numbers in a row, got an array of shape {tried.shape}")
+    return tried
 
 
 def _plain(values: Series) -> list[Any]:

@@ -68,7 +68,7 @@ class SalesPath:
             raise InvalidValue("dispersion goes with noise='negative_binomial', and with no other")
         checked = {
             "base": _listed("base", at_least(0, base=self.base)),
-            "season": None if self.season is None else np.atleast_1d(at_least(0, season=self.season)).tolist(),
+            "season": None if self.season is None else _season(self.season),
             "trend": single(at_least(-1, open_low=True, trend=self.trend), "trend"),
             "shocks": _shocks(self.shocks),
         }
@@ -192,6 +192,13 @@ def _listed(name: str, value: Any) -> Any:
     if value.ndim != 1:
         raise InvalidValue(f"{name} must be one number or one for each period, got an array of shape {value.shape}")
     return value.tolist()
+
+
+def _season(given: Any) -> list[float]:
+    factors = np.atleast_1d(at_least(0, season=given))
+    if factors.ndim != 1:
+        raise InvalidValue(f"season must be factors in a row, got an array of shape {factors.shape}")
+    return [float(each) for each in factors]
 
 
 def _shocks(given: Any) -> tuple[tuple[int, int, float], ...]:

@@ -60,7 +60,8 @@ def simulate(
     The engine is exact in distribution either way. ``"cohort"`` moves counts of like packages by binomial deviates, at
     a cost that does not depend on the number of customers; ``"renewal"`` draws the waits of each package, at a cost
     that hardly depends on the number of periods; ``"auto"`` takes the one that is expected to be faster. With the same
-    seed, every number is the same for any number of ``threads`` and any ``max_bytes``.
+    seed, every number is the same for any number of ``threads``, and for any ``max_bytes`` but the bands, which are
+    taken from as many paths as it has room for.
 
     The first period is the one that holds the day after the last one of the ledger. Its live packages follow the rules
     of their own plans, expire on their own days (at the beginning of the first period in which they are not usable to
@@ -77,8 +78,8 @@ def simulate(
         periods: Number of periods, from 1 to 10,000.
         rng: Generator or seed.
         paths: Number of paths, from 1 to 10,000,000.
-        step: What a period of the model is; it matters for the live packages of a ledger and for validity, which is
-            rounded up to whole periods.
+        step: What a period of the model is; it matters for the live packages of a ledger and for validity, of
+            which a package sold here has the nearest whole number of periods, at least one.
         draws: Hazards as they might be in truth, such as ``fit.draws(200, rng=1)``: the paths are shared out among them
             evenly, in order, so that all figures include how uncertain the hazards are. By default all paths have those
             of the model.

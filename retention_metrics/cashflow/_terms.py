@@ -141,10 +141,15 @@ def unfollowed(plan: PackagePlan) -> list[str]:
 
 
 def _life(plan: PackagePlan, step: Period) -> int | None:
-    """Validity in periods, rounded up to whole ones."""
+    """Validity in periods: as many as packages sold on any day are usable to the end of, on average, but whole ones."""
     if plan.expiry == "never":
         return None
     if plan.validity_months is not None and step in _MONTHS:
-        return -(-plan.validity_months // _MONTHS[step])
-    days = plan.validity_days if plan.validity_months is None else plan.validity_months * _DAYS["month"]
-    return None if days is None else math.ceil(days / _DAYS[step])
+        periods = plan.validity_months / _MONTHS[step]
+    elif plan.validity_months is not None:
+        periods = plan.validity_months * _DAYS["month"] / _DAYS[step]
+    elif plan.validity_days is not None:
+        periods = plan.validity_days / _DAYS[step]
+    else:
+        return None
+    return max(1, math.floor(periods + 0.5))

@@ -93,7 +93,8 @@ def live_packages(ledger: Ledger, step: Period) -> LivePackages:
     made = ledger._book
     packages, standing = made.packages, made.replay.standing
     left, unpaid = rights_left(made), packages.price - standing.paid
-    closed = standing.expired | standing.refunded | packages.term
+    lost = standing.expired & (standing.used < packages.sessions)
+    closed = lost | standing.refunded | packages.term
     some = np.flatnonzero((left > 0) | (~closed & (unpaid > 0)))
     histories = _Histories(made, step)
     balance = standing.paid - standing.earned - standing.settled - standing.breakage
