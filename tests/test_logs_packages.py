@@ -89,7 +89,10 @@ def log_of(engine, events, fields=FIELDS):
     for name in fields:
         values = pa.array([event.get(name) for event in events], TYPES.get(name, pa.string()))
         columns[name] = values.cast(pa.timestamp("us")) if name == "until" else values
-    return PrepaidEvents(engine.frame(**columns), kind="kind", date="date", **{name: name for name in fields})
+    frame = engine.frame(**columns)
+    if getattr(engine, "name", None) == "pandas":
+        frame = frame.astype({name: "Int64" for name in ("amount", "price") if name in fields})
+    return PrepaidEvents(frame, kind="kind", date="date", **{name: name for name in fields})
 
 
 def counted_events(log, plans=PLANS, as_of=AS_OF):

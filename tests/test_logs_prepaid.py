@@ -3,6 +3,7 @@
 import datetime as dt
 from decimal import Decimal
 
+import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
@@ -30,7 +31,7 @@ NAMES = {"package": "card", "customer": "client", "plan": "tariff", "amount": "c
 
 def frame_of(engine, events=EVENTS, **more):
     kind, day, card, client, tariff, cents = zip(*events, strict=True)
-    return engine.frame(
+    frame = engine.frame(
         what=list(kind),
         at=pa.array([dt.datetime.fromisoformat(each) + dt.timedelta(hours=13) for each in day], pa.timestamp("us")),
         card=pa.array(card, pa.int64()),
@@ -39,6 +40,7 @@ def frame_of(engine, events=EVENTS, **more):
         cents=pa.array(cents, pa.int64()),
         **more,
     )
+    return frame.astype({"cents": "Int64"}) if engine.name == "pandas" else frame
 
 
 def one_by_one(events=EVENTS):
@@ -106,10 +108,12 @@ def test_numbers_that_are_no_whole_numbers_are_refused(engine):
             log.ledger(PLANS, as_of="2024-12-31")
         return str(refusal.value)
 
-    for value in (float("inf"), 1e19, 10.5):
+    for value in (float("inf"), 1e19, 10.5, 15000.0):
         assert "prepaid.to_minor() makes minor units" in refused("amount", [value, None], pa.float64())
+    for value in (float("inf"), 1e19, 10.5):
         assert "to_minor" not in refused("sessions", [value, None], pa.float64())
-    assert "to_minor" in refused("amount", [Decimal("15000.50"), None], pa.decimal128(10, 2))
+    for amount in ("15000.50", "15000.00"):
+        assert "to_minor" in refused("price", [Decimal(amount), None], pa.decimal128(10, 2))
 
 
 def test_a_column_without_any_value_is_as_good_as_none(engine):
@@ -136,3 +140,60 @@ def test_floats_that_are_not_numbers_are_refused():
         PrepaidEvents(frame, kind="what", date="at", package="card", sessions="sold").ledger(PLANS, as_of="2024-12-31")
     with pytest.raises(InvalidType, match="amount column holds Float64, not whole numbers; prepaid.to_minor"):
         PrepaidEvents(frame, kind="what", date="at", package="card", amount="sold").ledger(PLANS, as_of="2024-12-31")
+
+
+def test_rules_are_read_whether_or_not_a_ledger_is_needed(engine):
+    rows = [("sale", "2024-01-10", 1, "ann", "ten", None), ("visit", "2024-01-15", 1, "ann", None, None)]
+    log = PrepaidEvents(frame_of(engine, rows), kind="what", date="at", kinds={"sale": "purchase"}, **NAMES)
+    for ask in (log.ledger, log.liability, log.roll_forward, log.dormant):
+        for rules, message in (
+            (
+                {"grace_day": 14},
+                "there is no rule 'grace_day'; the rules are allow_excess, closed_until, dedupe, grace",
+            ),
+            ({"tz": "UTC"}, "there is no rule 'tz'"),
+            ({"grace_days": -59}, "grace_days must be"),
+            ({"unpaid": "x"}, "unpaid must be"),
+            ({"reconcile": True}, "reconcile needs unpaid"),
+        ):
+            with pytest.raises(InvalidValue, match=message):
+                ask(PLANS, as_of="2024-12-31", **rules)
+        for days in (0.5, None, "14"):
+            with pytest.raises((InvalidType, InvalidValue), match="grace_days must be"):
+                ask(PLANS, as_of="2024-12-31", grace_days=days)
+    with pytest.raises(InvalidValue, match="no rule 'on_error'.*; ask the ledger\\(\\) for the issues of events"):
+        log.liability(PLANS, as_of="2024-12-31", on_error="collect")
+    with pytest.raises(InvalidValue, match="by='segment' needs the column of segments; name it with segment="):
+        log.roll_forward(PLANS, as_of="2024-12-31", by="segment")
+
+
+def test_days_beside_times_with_a_zone_need_none():
+    sold = dt.datetime(2024, 1, 9, 22, 30, tzinfo=dt.UTC)  # half past one of the 10th in Moscow
+    frame = pl.DataFrame(
+        {"kind": ["purchase"], "date": [sold], "package": [1], "customer": ["a"], "plan": ["t"]}
+        | {"expires": [dt.date(2024, 3, 1)]}
+    )
+    plan = prepaid.PackagePlan(id="t", price=900, sessions=3, validity_days=10, expiry="forfeit")
+    names = {name: name for name in frame.columns}
+    packages = PrepaidEvents(frame, tz="Europe/Moscow", **names).ledger([plan], as_of="2024-01-31").packages()
+    assert (str(packages.sold[0]), str(packages.expires[0])) == (
+        str(dt.date(2024, 1, 10).toordinal()),
+        str(dt.date(2024, 3, 1).toordinal()),
+    )
+    with pytest.raises(InvalidValue, match="pass tz="):
+        PrepaidEvents(frame, **names)
+    with pytest.raises(InvalidValue, match="leave tz out"):
+        PrepaidEvents(frame.with_columns(pl.col("date").dt.date()), tz="Europe/Moscow", **names)
+
+
+@pytest.mark.parametrize("column", ["what", "card", "client", "tariff"])
+def test_names_may_be_categories(column):
+    rows = [("sale", "2024-01-10", 1, "ann", "ten", None), ("visit", "2024-01-15", 1, "ann", None, None)]
+    frame = pd.DataFrame(rows, columns=["what", "at", "card", "client", "tariff", "cents"])
+    frame = frame.assign(at=pd.to_datetime(frame["at"]), card=frame["card"].astype(str))
+    frame = frame.astype({column: "category"})[["what", "at", "card", "client", "tariff"]]
+    names = {name: given for name, given in NAMES.items() if name != "amount"}
+    log = PrepaidEvents(frame, kind="what", date="at", kinds={"sale": "purchase"}, **names)
+    assert log.liability(PLANS, as_of="2024-12-31") == 9 * 150_000
+    assert log.roll_forward(PLANS, as_of="2024-12-31").earned.sum() == 150_000
+    assert log.dormant(PLANS, as_of="2024-12-31").customer.tolist() == ["ann"]

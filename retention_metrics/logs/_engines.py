@@ -251,7 +251,7 @@ class Clock:
 def make_clock(frame: Frame, column: str, *, tz: str | None, week_start: Weekday) -> Clock:
     """Read the kind of a time column, or refuse it with the remedy."""
     dtype = frame.collect_schema()[column]
-    zone = None if dtype == nw.Date else _zone_of(frame, column, dtype)
+    zone = zone_of(frame, column)
     implementation = frame.implementation
     dates: Literal["cast", "subtract"] | None = None
     if implementation.is_polars() or implementation.is_duckdb():
@@ -506,8 +506,11 @@ def _text(value: Any) -> str | None:
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
-def _zone_of(frame: Frame, column: str, dtype: nw.dtypes.DType) -> str | None:
-    implementation = frame.implementation
+def zone_of(frame: Frame, column: str) -> str | None:
+    """The time zone of a column of dates or times, ``None`` without one."""
+    dtype, implementation = frame.collect_schema()[column], frame.implementation
+    if dtype == nw.Date:
+        return None
     if isinstance(dtype, nw.Datetime):
         if dtype.time_zone is not None and implementation.is_pyspark():
             # The schema may remember an older setting; the session decides.

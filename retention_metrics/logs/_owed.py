@@ -67,6 +67,8 @@ def roll_forward(log: PackageLog, period: Period, by: Group | None, week_start: 
     """See :meth:`PrepaidEvents.roll_forward`."""
     if by is not None:
         choice(("plan", "segment"), by=by)
+        if by == "segment" and "segment" not in log.events.collect_schema().names():
+            raise InvalidValue("by='segment' needs the column of segments; name it with segment= when the log is made")
     lots, rest = _parts(log, "roll_forward", by)
     first = ([int(lots.sold.min())] if lots else []) + ([rest._book.flows.first_day()] if rest else [])
     starts, ends = periods_until(min(first), log.as_of, period, week_start)

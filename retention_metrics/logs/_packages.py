@@ -133,8 +133,10 @@ def can_count(raw: Frame) -> bool:
         return False
     schema = raw.collect_schema()
     gapped = raw.implementation.is_pandas_like()
-    numbers = [schema[role] for role in (*_OF_SALES, "seq") if role in schema]
+    money = [schema[role] for role in ("price", "amount") if role in schema]
+    numbers = [schema[role] for role in ("sessions", "seq") if role in schema]
     whole = all(dtype.is_integer() or (gapped and dtype.is_float()) for dtype in numbers)
+    whole &= all(dtype.is_integer() for dtype in money)
     pairs = (("to", "customer"), ("target", "id"))
     alike = all(one not in schema or schema[one] == schema.get(other) for one, other in pairs)
     return whole and alike and {"package", "customer", "plan"} <= set(schema)
@@ -245,6 +247,9 @@ def sums_of_lots(lots: Lots, ends: IntArray, *, opened: int, period: Period, wee
 
 def _events(raw: Frame, kinds: Mapping[str, str], plans: tuple[PackagePlan, ...]) -> Frame:
     """The events as numbers; ``odd`` = 1 for all that is more than a sale or a visit that names its package."""
+    named = [role for role, dtype in raw.collect_schema().items() if dtype in {nw.Categorical, nw.Enum}]
+    if named:
+        raw = raw.with_columns(nw.col(*named).cast(nw.String))
     schema = raw.collect_schema()
     given = {role: _given(role, dtype) for role, dtype in schema.items()}
     sale, visit = (_is_kind(wanted, kinds) for wanted in ("purchase", "visit"))

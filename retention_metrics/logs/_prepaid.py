@@ -13,11 +13,12 @@ from retention_metrics._checks import choice, day, whole
 from retention_metrics._periods import PERIODS, WEEKDAYS
 from retention_metrics._typing import IntArray, Period, Weekday
 from retention_metrics.errors import InvalidType, InvalidValue
-from retention_metrics.logs._engines import Clock, Frame, make_clock, open_frame, to_labels, with_known_zone
+from retention_metrics.logs._engines import Clock, Frame, make_clock, open_frame, to_labels, with_known_zone, zone_of
 from retention_metrics.logs._owed import PackageLog, dormant, liability, roll_forward
 from retention_metrics.logs._rows import refuse_missing
 from retention_metrics.prepaid import Dormant, Issue, Ledger, PackagePlan, RollForward
-from retention_metrics.prepaid._ledger import read_plans
+from retention_metrics.prepaid._book import read_options
+from retention_metrics.prepaid._ledger import BookOptions, read_plans
 
 _DAYS = ("date", "until", "expires", "recorded")
 _MONEY = ("amount", "price")
@@ -42,7 +43,7 @@ class PrepaidEvents:
         kind: Column of the kind of event: ``"purchase"``, ``"visit"``, ``"refund"`` and the others.
         date: Column of its day: dates or timestamps.
         kinds: What other words in the column of kinds stand for, such as ``{"sale": "purchase"}``; or ``None``.
-        tz: Time zone of the business, for timestamps that carry a zone.
+        tz: Time zone of the business, for timestamps that carry a zone; columns of days beside them need none.
         day_start: Hour at which a day opens, 0 to 23.
         columns: Columns of the other fields by their names: ``id``, ``package``, ``customer``, ``plan``, ``amount``,
             ``price``, ``sessions``, ``days``, ``until``, ``expires``, ``to``, ``target``, ``segment``, ``seq``,
@@ -100,10 +101,14 @@ class PrepaidEvents:
             raise InvalidValue(f"day_start must be a whole hour from 0 to 23, got {opens}")
         wanted = {}
         for role, column in named.items():
-            wanted[role] = nw.col(column)
             if role in _DAYS:
                 opened = with_known_zone(opened, column)
-                clock = make_clock(opened, column, tz=tz, week_start="monday")
+        zoned = {role for role, column in named.items() if role in _DAYS and zone_of(opened, column) is not None}
+        for role, column in named.items():
+            wanted[role] = nw.col(column)
+            if role in _DAYS:
+                of_zone = tz if role in zoned or not zoned else None
+                clock = make_clock(opened, column, tz=of_zone, week_start="monday")
                 shifted = opens if role == "date" and clock.kind != "date" else 0
                 clock = replace(clock, day_start=shifted)
                 wanted[role] = clock.day_if_known()
@@ -150,6 +155,7 @@ class PrepaidEvents:
         References:
             IFRS 15, B44-B47 and 106; ASC 606-10-55-46 to 49.
         """
+        _read_rules(rules)
         columns = self._columns(self._frame.select(**self._fields))
         return Ledger.from_columns(columns, plans, as_of=as_of, on_error=on_error, **rules)
 
@@ -254,12 +260,24 @@ class PrepaidEvents:
         self, plans: Iterable[PackagePlan], as_of: dt.date | str, rules: Mapping[str, Any], **more: nw.Expr
     ) -> PackageLog:
         sold, until = read_plans(plans), day(as_of=as_of)
+        _read_rules(rules)
 
         def book(events: Frame) -> Ledger | None:
             columns = self._columns(events)
             return Ledger.from_columns(columns, sold, as_of=until, **rules) if len(columns["kind"]) else None
 
         return PackageLog(self._frame.select(**self._fields, **more), self._kinds, sold, until, rules, book)
+
+
+def _read_rules(rules: Mapping[str, Any]) -> None:
+    """Refuse unknown rules and wrong ones, whether or not a ledger will be made."""
+    for name in rules:
+        if name not in BookOptions.__annotations__:
+            remedy = "; ask the ledger() for the issues of events" if name == "on_error" else ""
+            raise InvalidValue(
+                f"there is no rule {name!r}; the rules are {', '.join(sorted(BookOptions.__annotations__))}{remedy}"
+            )
+    read_options(**rules)
 
 
 def _array(role: str, column: nw.Series[Any]) -> NDArray[Any]:
@@ -280,14 +298,17 @@ def _array(role: str, column: nw.Series[Any]) -> NDArray[Any]:
 
 
 def _whole_numbers(role: str, column: nw.Series[Any], missing: NDArray[np.bool_]) -> IntArray:
-    """Floats and decimals that are whole numbers; money comes in floats only where pandas keeps gaps in them."""
-    gapped = column.implementation.is_pandas_like() and column.dtype.is_float()
-    if role in _MONEY and column.dtype.is_float() and not gapped:
+    """Floats and decimals that are whole numbers; of money none with places for cents, which may be in whole units."""
+    money = role in _MONEY
+    if money and column.dtype.is_float():
         raise InvalidType(f"{role} column holds {column.dtype}, not whole numbers{_remedy(role)}")
     given = np.flatnonzero(~missing)
     values = column.to_numpy() if column.dtype.is_float() else np.array(column.to_list(), dtype=object)
     known = values[given]
-    wrong = [not (value == value and abs(value) < 2**53 and value % 1 == 0) for value in known.tolist()]
+    wrong = [
+        not (value == value and abs(value) < 2**53 and value % 1 == 0) or (money and value.as_tuple().exponent < 0)
+        for value in known.tolist()
+    ]
     if any(wrong):
         at = int(np.argmax(wrong))
         raise InvalidType(f"{role} must hold whole numbers, got {known[at]} in row {given[at]}{_remedy(role)}")
@@ -297,4 +318,6 @@ def _whole_numbers(role: str, column: nw.Series[Any], missing: NDArray[np.bool_]
 
 
 def _remedy(role: str) -> str:
-    return "; prepaid.to_minor() makes minor units of money" if role in _MONEY else ""
+    if role not in _MONEY:
+        return ""
+    return '; prepaid.to_minor() makes minor units of money, and .astype("Int64") keeps whole ones with gaps in pandas'

@@ -48,14 +48,14 @@ class Options:
 
 def read_options(
     *,
-    on_error: OnError,
-    dedupe: Dedupe,
-    grace_days: int,
-    allow_excess: bool,
-    unpaid: Unpaid,
-    reconcile: bool,
-    closed_until: dt.date | str | None,
-    late: Late,
+    on_error: OnError = "raise",
+    dedupe: Dedupe = "id",
+    grace_days: int = 0,
+    allow_excess: bool = False,
+    unpaid: Unpaid = "error",
+    reconcile: bool = False,
+    closed_until: dt.date | str | None = None,
+    late: Late = "post",
 ) -> Options:
     """Check the options of a book."""
     choice(("raise", "collect"), on_error=on_error)
