@@ -60,6 +60,7 @@ class Package:
     segment: object = None
     used: int = 0
     started: dt.date | None = None
+    started_by: dict = field(default_factory=dict)
     extra: int = 0
     freezes: list = field(default_factory=list)
     refunded: dt.date | None = None
@@ -226,7 +227,7 @@ class Oracle:
             breakage = value - escheat
             expired = package.sessions - package.used
         elif method.method == "remote" and package.remote:
-            breakage = value
+            breakage = value - half_up(Fraction(value * package.plan.escheat_bps, 10_000))
         elif method.method == "proportional":
             rate = method.rate_bps
             for since in sorted(method.revisions):
@@ -234,7 +235,8 @@ class Oracle:
                     rate = method.revisions[since]
             delivered = package.earned()
             revenue = half_up(Fraction(delivered * 10_000, 10_000 - rate))
-            breakage = min(revenue - delivered, value)
+            unused = min(revenue - delivered, value)
+            breakage = unused - half_up(Fraction(unused * package.plan.escheat_bps, 10_000))
         self._post(day, package, "breakage", breakage - package.booked_breakage)
         self._post(day, package, "escheat", escheat - package.booked_escheat)
         self._post(day, package, "sessions_expired", expired - package.booked_expired)
@@ -313,6 +315,7 @@ class Oracle:
                 if single.owner == package.owner and fits and (package.term or package.left() > 0):
                     self.pending.remove(waiting)
                     self._drop_single(day, single)
+                    package.started_by[visit["id"]] = event["posted"]
                     if package.started is None:
                         package.started = event["posted"]
                     self._deliver(day, package)
@@ -382,6 +385,7 @@ class Oracle:
             package = self._best(event)
             if package is None:
                 return self._unpaid(event, event["customer"], event.get("plan"), "no_package")
+        package.started_by[event["id"]] = event["posted"]
         if package.started is None:
             package.started = event["posted"]
         self._deliver(event["posted"], package)
@@ -419,6 +423,11 @@ class Oracle:
         self.visits[event["target"]] = "voided"
         self.signs.pop(event["target"])
         self._deliver(event["posted"], package, -1)
+        if package.plan.starts == "first_visit" and not package.term and package.agreed_end is None:
+            last = package.last_day()
+            if last is not None and event["posted"] <= last + self.grace:
+                package.started_by.pop(event["target"], None)
+                package.started = min(package.started_by.values(), default=None)
         self._rebook(event["posted"], package)
 
     def _refund(self, event):

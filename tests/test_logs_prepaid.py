@@ -153,6 +153,7 @@ def test_rules_are_read_whether_or_not_a_ledger_is_needed(engine):
             ),
             ({"tz": "UTC"}, "there is no rule 'tz'"),
             ({"grace_days": -59}, "grace_days must be"),
+            ({"grace_days": 2**70}, "grace_days must be at most 36,525, got 1,180,591,620,717,411,303,424"),
             ({"unpaid": "x"}, "unpaid must be"),
             ({"reconcile": True}, "reconcile needs unpaid"),
         ):
@@ -165,6 +166,12 @@ def test_rules_are_read_whether_or_not_a_ledger_is_needed(engine):
         log.liability(PLANS, as_of="2024-12-31", on_error="collect")
     with pytest.raises(InvalidValue, match="by='segment' needs the column of segments; name it with segment="):
         log.roll_forward(PLANS, as_of="2024-12-31", by="segment")
+
+
+def test_words_for_kinds_are_a_dictionary():
+    frame = pl.DataFrame({"kind": ["purchase"], "date": [dt.date(2024, 1, 1)]})
+    with pytest.raises(InvalidType, match="kinds must be a dict by name, got list"):
+        PrepaidEvents(frame, kind="kind", date="date", kinds=["purchase"])
 
 
 def test_days_beside_times_with_a_zone_need_none():

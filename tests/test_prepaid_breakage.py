@@ -151,3 +151,37 @@ def test_the_breakage_rate_of_finished_packages():
     events.append({"kind": "purchase", "date": "2024-02-20", "package": 9, "customer": "ann", "plan": "p"})
     rate = Ledger.from_events(events, [plan], as_of="2024-02-29").breakage_rate("p")
     assert (rate.numerator, rate.denominator) == (1_600, 3_000)
+
+
+@pytest.mark.parametrize("early", [Remote(dormant_days=30), Proportional(rate_bps=5_000)])
+def test_what_is_owed_to_a_third_party_is_never_revenue_before_it_expires_either(early):
+    # IFRS 15 B47. All of it here, and a quarter of it below.
+    rules = {"expiry": "forfeit", "validity_days": 200, "refund": NONE, "breakage": early}
+    sale = {"kind": "purchase", "date": "2024-01-01", "package": "p", "customer": "a", "plan": "p"}
+    visits = [{"kind": "visit", "date": "2024-01-15", "package": "p", "seq": i} for i in range(4)]
+    for share, at_last in ((10_000, 0), (2_500, 450)):
+        plan = PackagePlan(id="p", price=1_000, sessions=10, escheat_bps=share, **rules)
+        rolled = Ledger.from_events([sale, *visits], [plan], as_of="2024-12-31").roll_forward()
+        assert rolled.breakage.sum() == at_last
+        assert rolled.liability[-1] == 600 - at_last
+        assert rolled.breakage.min() >= 0
+        # Half of the price is expected to be used: four of those five sessions earn four fifths of the other half.
+        before = 600 if early.method == "remote" else 400
+        assert rolled.breakage[:6].sum() == before - before * share // 10_000
+
+
+def test_breakage_in_proportion_of_the_largest_amounts():
+    # 200 sessions of 5e12 are used, and one in 10,000 is expected to be: what is left is breakage at once.
+    plan = PackagePlan(
+        id="p",
+        price=5 * 10**15,
+        sessions=1_000,
+        expiry="forfeit",
+        validity_days=300,
+        refund=NONE,
+        breakage=Proportional(rate_bps=9_999),
+    )
+    sale = {"kind": "purchase", "date": "2024-01-01", "package": "p", "customer": "a", "plan": "p"}
+    visits = [{"kind": "visit", "date": "2024-01-15", "package": "p"}] * 200
+    rolled = Ledger.from_events([sale, *visits], [plan], as_of="2024-02-20").roll_forward()
+    assert rolled.breakage.tolist() == [4 * 10**15, 0]

@@ -434,3 +434,27 @@ def test_a_package_may_change_hands_twice_in_a_day():
     assert ledger.packages().customer.tolist() == ["cleo"]
     assert ledger.roll_forward(by="customer").groups == ("ann", "cleo")
     assert ledger.audit().passed
+
+
+def test_validity_does_not_count_from_a_visit_that_was_taken_back():
+    plan = PackagePlan(id="t", price=1_000, sessions=10, expiry="forfeit", validity_days=30, starts="first_visit")
+    sale = {"kind": "purchase", "date": "2024-01-10", "package": "p", "customer": "a", "plan": "t"}
+    first, second, third = (
+        {"kind": "visit", "date": day, "package": "p", "id": day} for day in ("2024-01-15", "2024-01-20", "2024-05-02")
+    )
+    undo = {"kind": "void", "date": "2024-01-16", "target": "2024-01-15"}
+    late = undo | {"date": "2024-02-14"}  # validity ended with the 13th of February
+    for events, expires, liability in (
+        ([sale, first, undo], None, 1_000),
+        ([sale, first, second, undo | {"date": "2024-01-21"}], "2024-02-18", 0),
+        ([sale, first, undo, third], "2024-05-31", 900),
+        ([sale, first, late], "2024-02-13", 0),
+    ):
+        ledger = Ledger.from_events(events, [plan], as_of="2024-05-20")
+        (found,) = ledger.packages().to_dict()["expires"]
+        assert (found and str(found)) == expires
+        assert ledger.liability() == liability
+        assert all(
+            ledger.at(day).liability() == Ledger.from_events(events, [plan], as_of=day).liability()
+            for day in ("2024-01-15", "2024-02-13", "2024-03-01")
+        )

@@ -62,7 +62,7 @@ def random_plan(rng, name):
                 sessions=sessions,
                 refund=RefundPolicy(kind="none"),
                 breakage=Remote(dormant_days=rng.choice([5, 20, 40])),
-                **rng.choice([{}, {"expiry": "forfeit", "validity_days": 50}]),
+                **rng.choice([{}, {"expiry": "forfeit", "validity_days": 50, "escheat_bps": rng.choice([0, 3_000])}]),
             )
         case "proportional":
             revisions = {
@@ -74,6 +74,7 @@ def random_plan(rng, name):
                 refund=RefundPolicy(kind="none"),
                 expiry="forfeit",
                 validity_days=60,
+                escheat_bps=rng.choice([0, 0, 2_500]),
                 breakage=Proportional(rate_bps=rng.choice([0, 2_000, 9_999]), revisions=rng.choice([{}, revisions])),
             )
         case "term":

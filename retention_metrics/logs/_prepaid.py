@@ -9,7 +9,7 @@ import narwhals.stable.v2 as nw
 import numpy as np
 from numpy.typing import NDArray
 
-from retention_metrics._checks import choice, day, whole
+from retention_metrics._checks import choice, day, mapping, whole
 from retention_metrics._periods import PERIODS, WEEKDAYS
 from retention_metrics._typing import IntArray, Period, Weekday
 from retention_metrics.errors import InvalidType, InvalidValue
@@ -36,7 +36,7 @@ class PrepaidEvents:
     read as arrays when a :meth:`ledger` is asked for, because it is exact to the last event; nothing else of the frame
     is. For logs that are too large for that, :meth:`roll_forward`, :meth:`liability` and :meth:`dormant` give the same
     numbers and leave most of the work to the engine.
-    DuckDB, Spark and Dask keep no order of rows: name ``seq`` where events of one kind and day depend on theirs.
+    The order of the rows never counts: name ``seq`` where events of one kind and day depend on theirs.
 
     Args:
         frame: The log.
@@ -96,6 +96,8 @@ class PrepaidEvents:
             if name not in known:
                 raise InvalidValue(f"there is no field {name!r} of an event; the fields are {', '.join(sorted(known))}")
         refuse_missing(named, opened.collect_schema().names())
+        if kinds is not None:
+            mapping(kinds=kinds)
         opens = whole(0, day_start=day_start)
         if opens > 23:
             raise InvalidValue(f"day_start must be a whole hour from 0 to 23, got {opens}")
@@ -298,7 +300,7 @@ def _array(role: str, column: nw.Series[Any]) -> NDArray[Any]:
 
 
 def _whole_numbers(role: str, column: nw.Series[Any], missing: NDArray[np.bool_]) -> IntArray:
-    """Floats and decimals that are whole numbers; of money none with places for cents, which may be in whole units."""
+    """Floats and decimals that are whole numbers; of money no floats, and no decimals with places for cents."""
     money = role in _MONEY
     if money and column.dtype.is_float():
         raise InvalidType(f"{role} column holds {column.dtype}, not whole numbers{_remedy(role)}")

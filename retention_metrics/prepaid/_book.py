@@ -29,6 +29,7 @@ from retention_metrics.prepaid._usable import Dedupe, Late, usable_columns
 OnError: TypeAlias = Literal["raise", "collect"]
 By: TypeAlias = Literal["plan", "segment", "customer", "package"]
 BYS = ("plan", "segment", "customer", "package")
+_MOST_GRACE = 36_525
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +65,11 @@ def read_options(
     choice(("post", "error"), late=late)
     if reconcile and unpaid != "receivable":
         raise InvalidValue('reconcile needs unpaid="receivable": otherwise no visit waits to be settled')
+    grace = whole(0, grace_days=grace_days)
+    if grace > _MOST_GRACE:
+        raise InvalidValue(f"grace_days must be at most {_MOST_GRACE:,}, got {grace:,}")
     closed = None if closed_until is None else day(closed_until=closed_until).toordinal()
-    return Options(
-        Rules(whole(0, grace_days=grace_days), allow_excess, unpaid, reconcile), dedupe, closed, late, on_error
-    )
+    return Options(Rules(grace, allow_excess, unpaid, reconcile), dedupe, closed, late, on_error)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -179,7 +181,9 @@ def make_book(
             raise InvalidEvents(issues, source.events)
         raise InvalidValue("there is no sale in the events up to as_of: the book is empty")
     _refuse_overflow(columns, packages, plans)
-    replayed = replay(columns, packages, timeline, plans, as_of=as_of, grace_days=options.rules.grace_days)
+    replayed = replay(
+        columns, packages, timeline, plans, booked.undone, as_of=as_of, grace_days=options.rules.grace_days
+    )
     unpaid = unpaid_visits(columns, booked, plans, len(packages))
     postings = (*replayed.postings, unpaid.postings, goodwill(columns, booked))
     made = Book(columns, plans, packages, booked, replayed, unpaid, Flows(postings, replayed.stretches), as_of)

@@ -50,6 +50,7 @@ def book(
         rank=2 * columns.kind,
         turn=np.broadcast_to(np.int64(0), len(columns)),
         target=np.full(len(columns), -1),
+        undone=np.zeros(len(columns), bool),
     )
     unknown = (columns.package >= 0) & (which < 0)
     if unknown.any():

@@ -64,6 +64,8 @@ def recognised(delivered: IntArray, balance: IntArray, rate_bps: IntArray) -> In
     """Breakage to date of packages that have delivered so much and hold so much, at an expected rate of breakage."""
     parts = BASIS - rate_bps
     wholes, rest = np.divmod(delivered, parts)
+    # One whole more than was paid for is enough, and fits.
+    wholes = np.minimum(wholes, (delivered + np.maximum(balance, 0)) // BASIS + 1)
     revenue = wholes * BASIS + (2 * rest * BASIS + parts) // (2 * parts)
     breakage: IntArray = np.clip(revenue - delivered, 0, np.maximum(balance, 0))
     return breakage

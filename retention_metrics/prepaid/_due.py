@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from retention_metrics._typing import IntArray
+from retention_metrics._typing import BoolArray, IntArray
 from retention_metrics.prepaid._breakage import revised_days
 from retention_metrics.prepaid._columns import (
     ESTIMATE,
@@ -42,15 +42,17 @@ class Dates(NamedTuple):
     frozen_until: IntArray
 
 
-def dates_of(columns: Columns, packages: Packages, timeline: Timeline) -> Dates:
+def dates_of(columns: Columns, packages: Packages, timeline: Timeline, undone: BoolArray) -> Dates:
     """When validity or term of each package starts and ends, freezes and extensions included.
+
+    It does not count from visits that were ``undone``.
 
     What would end after the last day of the calendar does not end.
     """
     start = np.where(packages.waits, NEVER, packages.day)
     if packages.waits.any():
         visits = timeline.of_kind(VISIT)[::-1]
-        visits = visits[packages.waits[timeline.package[visits]]]
+        visits = visits[packages.waits[timeline.package[visits]] & ~undone[timeline.event[visits]]]
         start[timeline.package[visits]] = timeline.day[visits]
     size = len(packages)
     frozen, extra, until = np.zeros(size, np.int64), np.zeros(size, np.int64), np.full(size, -1)

@@ -63,7 +63,8 @@ class PrepaidEvent(BaseModel):
     ``freeze``     a ``package`` rests from ``date`` to ``until``, both included
     ``extension``  a ``package`` is good for some ``days`` longer
     ``visit``      a session is used: of a ``package``, or of whichever the ``customer`` has (of the ``plan`` named)
-    ``void``       the visit with the id ``target`` is taken back, and its session returns
+    ``void``       the visit with the id ``target`` is taken back, and its session returns; validity that it
+                   had begun does not count from it, unless it has ended by then
     ``refund``     the rest of a ``package`` is given back; ``amount`` is paid out, by default what the plan says
     ============== =================================================================================================
 
@@ -83,7 +84,8 @@ class PrepaidEvent(BaseModel):
         to: The customer who receives a package.
         target: Id of the visit that is taken back.
         segment: A name by which packages are told apart in tables.
-        seq: Order among the events of a day. Equal ones, such as all that have none, follow the order of the table.
+        seq: Order among the events of a day. Equal ones, such as all that have none, follow the order of the kinds
+            above, and within a kind their id and content: where they stand in a file never counts.
         currency: ISO 4217 code; it must be that of the plans.
         recorded: The day on which the event was entered, when that may have been after its period was closed.
 

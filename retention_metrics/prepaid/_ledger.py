@@ -435,7 +435,9 @@ class Ledger:
         return int(np.maximum(-self._book.balances(self._day(as_of)), 0).sum())
 
     def refundable_now(self) -> int:
-        """What would be paid back if every customer asked for it today, by the refund policies of the plans.
+        """What would be paid back if every customer asked for it now, by the refund policies of the plans.
+
+        Now is the end of the last day of the book, which terms have earned.
 
         References:
             IFRS 15, 55 on refund liabilities.

@@ -38,7 +38,7 @@ class PackageTable(Result):
         contract_asset: What the customer owes on it.
         escheat: The part of the liability that is owed to a third party.
         cost_to_serve: What delivering the sessions left will cost.
-        refundable_now: What would be paid back if the customer asked today.
+        refundable_now: What would be paid back if the customer asked at the end of the day.
     """
 
     package: NDArray[np.object_]

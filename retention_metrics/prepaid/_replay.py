@@ -70,12 +70,13 @@ def replay(
     packages: Packages,
     timeline: Timeline,
     plans: tuple[PackagePlan, ...],
+    undone: BoolArray,
     *,
     as_of: int,
     grace_days: int,
 ) -> Replay:
-    """Replay the events that count."""
-    dates = dates_of(columns, packages, timeline)
+    """Replay the events that count; validity does not count from visits that were ``undone``."""
+    dates = dates_of(columns, packages, timeline, undone)
     due = falls_due(columns, packages, timeline, plans, dates, as_of=as_of, grace_days=grace_days)
     return _Replaying(columns, packages, timeline.with_due(*due), dates, plans).run(as_of)
 
@@ -213,21 +214,26 @@ class _Replaying:
         if (packages.method == IN_PROPORTION).any():
             some = np.flatnonzero(packages.method[timeline.package] == IN_PROPORTION)
             rates = rates_on(self.plans, packages.plan[timeline.package[some]], timeline.day[some])
-            breakage[some] = recognised(self.delivered[some], self._balance(some), rates)
+            breakage[some] = self._kept(some, recognised(self.delivered[some], self._balance(some), rates))
         if (packages.method == DORMANT).any():
             telling = timeline.last_of(timeline.of_kind(REMOTE, *SIGNS))
             silent = (timeline.kind[telling] == REMOTE) & (packages.method[timeline.package] == DORMANT)
             some = np.flatnonzero(silent)
-            breakage[some] = np.maximum(self._balance(some), 0)
+            breakage[some] = self._kept(some, np.maximum(self._balance(some), 0))
         if self.refunds.size and (packages.method != ON_EXPIRY).any():
             breakage[timeline.last_of(self.refunds) >= 0] = 0
         if self.expiries.size:
             some = np.flatnonzero(timeline.last_of(self.expiries) >= 0)
             owed = np.maximum(self._balance(some), 0)
-            escheat[some] = part_of(owed, packages.escheat_bps[timeline.package[some]])
-            breakage[some] = owed - escheat[some]
+            breakage[some] = self._kept(some, owed)
+            escheat[some] = owed - breakage[some]
             expired[some] = self._left(some)
         return breakage, escheat, expired
+
+    def _kept(self, at: IntArray, unused: IntArray) -> IntArray:
+        """What is not owed to a third party of value that is not used, by some rows."""
+        kept: IntArray = unused - part_of(unused, self.packages.escheat_bps[self.timeline.package[at]])
+        return kept
 
     def _broken_postings(self, breakage: IntArray, escheat: IntArray, expired: IntArray) -> Postings:
         timeline = self.timeline

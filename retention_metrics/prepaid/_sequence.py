@@ -264,6 +264,7 @@ class Sequence:
                 self.voided[target] = True
                 self.left[package] += not self.packages.term[package]
                 self.used[package] -= 1
+                self._begin_again(row, target, package)
 
     def give_back(self, rows: IntArray) -> None:
         if self.rules.allow_excess:
@@ -336,6 +337,19 @@ class Sequence:
         first = self.start[which] == NEVER
         if first.any():
             self._begin(which[first], day[first])
+
+    def _begin_again(self, row: int, target: int, package: int) -> None:
+        """Let validity count from the first visit that stands, if the one that was taken back had begun it.
+
+        Not when validity has ended with that visit, and not for terms, which have earned since.
+        """
+        at, day = np.array([package]), self.columns.posted[row : row + 1]
+        if not self.packages.waits[package] or self.packages.term[package] or self._expired(at, day)[0]:
+            return
+        booked = self.booked
+        booked.undone[target] = True
+        stands = (booked.package == package) & (self.columns.kind == VISIT) & self.done & ~booked.undone
+        self._begin(at, booked.posted[stands].min(keepdims=True, initial=NEVER))
 
     def _expired(self, which: IntArray, day: IntArray) -> BoolArray:
         return day > self.expires[which] + self.rules.grace_days
