@@ -3,6 +3,7 @@
 import datetime as dt
 import json
 import math
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -566,6 +567,41 @@ def test_bands_know_what_is_fixed_what_is_spent_and_what_covers_the_rest() -> No
     nothing = small(sales=[0] * PERIODS).bands()
     assert np.isnan(nothing.median["coverage"]).all()
     assert json.loads(json.dumps(nothing.to_dict()))["median"]["coverage"] == [None] * PERIODS
+
+
+def test_memory_does_not_grow_with_the_kinds_of_live_packages() -> None:
+    plan = PackagePlan(id="ten", price=15_000, sessions=10, cost_per_session=700)
+
+    def peak(kinds: int) -> int:
+        sales = [
+            {
+                "kind": "purchase",
+                "date": "2024-01-10",
+                "package": i,
+                "customer": i,
+                "plan": "ten",
+                "price": 15_000 - 10 * i,
+            }
+            for i in range(kinds)
+        ]
+        start = live_book(Ledger.from_events(sales, [plan], as_of="2024-03-31"), buckets=1)
+        tracemalloc.start()
+        simulate(
+            start,
+            model=RedemptionModel([0.3]),
+            sales=[1] * 24,
+            plan=plan,
+            policy=FirmPolicy(),
+            periods=24,
+            rng=1,
+            paths=4_000,
+            engine="cohort",
+        )
+        most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return most
+
+    assert peak(12) < 1.3 * peak(3)
 
 
 @pytest.mark.parametrize("as_of", ["2024-06-29", "2024-06-30", "2024-07-09"])

@@ -126,7 +126,7 @@ class Case:
             for i, kind in enumerate(self.kinds)
         ]
 
-    def tallies(self, number: int) -> list[Tally]:
+    def tallies(self, number: int) -> Iterator[Tally]:
         """The sessions and the money of a portion of the paths, for each kind of package."""
         first, paths = self._opens(number), self._opens(number + 1) - self._opens(number)
         rates = self.rates[number // self._of_each_set]
@@ -136,11 +136,9 @@ class Case:
         sold = self._sold(first, paths, sales)
         factor = None if self.common is None else self.common.draw(periods=self.periods, paths=paths, rng=mood)
         none = np.zeros_like(sold) if len(self.kinds) > 1 else sold
-        found = []
         for i, (kind, engine) in enumerate(zip(self.kinds, self.engines, strict=True)):
             run = run_cohorts if engine == "cohort" else run_renewals
-            found.append(run(kind.terms, kind.start, none if i else sold, rates, factor, chance))
-        return found
+            yield run(kind.terms, kind.start, none if i else sold, rates, factor, chance)
 
     def each(self, threads: int, of: Callable[[int, Flows], T]) -> Iterator[T]:
         """What is made of the first path's place and the flows of each portion, in order.

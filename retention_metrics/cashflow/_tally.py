@@ -1,8 +1,6 @@
 """What comes of packages of one kind, counted: sessions and money by period and path."""
 
-from collections.abc import Sequence
-from functools import reduce
-from operator import add
+from collections.abc import Iterable
 from typing import Any, Literal
 
 import numpy as np
@@ -128,9 +126,16 @@ class Tally:
         return self.outstanding * self.terms.cost
 
 
-def flows_of(tallies: Sequence[Tally]) -> Flows:
-    """The money of all kinds of packages together."""
-    amounts = {name: reduce(add, (getattr(each, name) for each in tallies)) for name in AMOUNTS}
+def flows_of(tallies: Iterable[Tally]) -> Flows:
+    """The money of all kinds of packages together; each tally is let go before the next one is made."""
+    amounts: dict[str, Any] = {}
+    for each in tallies:
+        for name in AMOUNTS:
+            values = getattr(each, name)
+            if name in amounts:
+                amounts[name] += values
+            else:
+                amounts[name] = values
     for values in amounts.values():
         values.flags.writeable = False
     return Flows(**amounts)

@@ -40,9 +40,9 @@ class Booked:
     """What became of the events: the package of each, whether it counts, on which day, and the visit a void takes back.
 
     Events of a day are in order of ``turn`` (where they were taken one after another), ``seq``, and ``rank``, which is
-    twice their kind, so that there is room between. ``undone`` are visits that were taken back before validity ended, so
-    that it does not count from them. ``unpaid`` are visits that no package covered, ``settled`` the days on which some
-    of them were settled, by event. ``goodwill`` are refunds of what is closed: event, package and owner.
+    twice their kind, so that there is room between. ``undone`` are visits taken back before validity ended, so that it
+    does not count from them. ``unpaid`` are visits that no package covered, ``settled`` the days on which some of
+    them were settled, by event. ``goodwill`` are refunds of what is closed: event, package and owner.
     """
 
     package: IntArray
