@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from retention_metrics._typing import IntArray
+from retention_metrics._typing import BoolArray, IntArray
 from retention_metrics.errors import InvalidType, InvalidValue
 from retention_metrics.prepaid._columns import KINDS, MISSING, NUMBERS, AnyArray, Columns, Labels, Problems, and_none
 from retention_metrics.prepaid._events import DETAILS, iso_moment
@@ -117,26 +117,31 @@ def _coded_numbers(arrays: list[AnyArray]) -> tuple[list[IntArray], Labels]:
     there = [~np.ma.getmaskarray(each) if isinstance(each, np.ma.MaskedArray) else None for each in arrays]
     values = [np.ma.getdata(each).astype(np.int64, copy=False) for each in arrays]
     real = [each if known is None else each[known] for each, known in zip(values, there, strict=True)]
-    real = [each for each in real if each.size]
-    if not real:
+    some = [each for each in real if each.size]
+    if not some:
         return [np.full(each.size, -1) for each in arrays], np.empty(0, object)
-    low, high = min(int(each.min()) for each in real), max(int(each.max()) for each in real)
-    if high - low > _DENSE * sum(each.size for each in real):
-        labels = np.unique(np.concatenate(real))
-        codes = [np.searchsorted(labels, each) for each in values]
+    low, high = min(int(each.min()) for each in some), max(int(each.max()) for each in some)
+    if high - low > _DENSE * sum(each.size for each in some):
+        labels = np.unique(np.concatenate(some))
+        codes = [np.searchsorted(labels, each) for each in real]
     else:
         used = np.zeros(high - low + 1, bool)
-        for each in real:
-            used[each - low] = True
+        codes = [each - low for each in real]
+        for code in codes:
+            used[code] = True
         labels = np.flatnonzero(used) + low
-        inside = [
-            each - low if known is None else np.clip(each - low, 0, high - low)
-            for each, known in zip(values, there, strict=True)
-        ]
-        codes = inside if used.all() else [(np.cumsum(used) - 1)[each] for each in inside]
-    return [
-        code if known is None else np.where(known, code, -1) for code, known in zip(codes, there, strict=True)
-    ], labels.astype(object)
+        if not used.all():
+            codes = [(np.cumsum(used) - 1)[code] for code in codes]
+    return [_spread(code, known) for code, known in zip(codes, there, strict=True)], labels.astype(object)
+
+
+def _spread(codes: IntArray, known: BoolArray | None) -> IntArray:
+    """The codes of what is known, -1 for the rest."""
+    if known is None:
+        return codes
+    found = np.full(known.size, -1)
+    found[known] = codes
+    return found
 
 
 def whole_column(name: str, values: Any) -> IntArray:
@@ -173,8 +178,8 @@ def day_column(name: str, values: Any, faults: Faults) -> IntArray:
     """A column of days as ordinals, with :data:`MISSING` where there is none; text that is no day is a fault."""
     array = _array(values)
     if array.dtype.kind == "M":
-        days = np.ma.getdata(array).astype("datetime64[D]")
-        found: IntArray = days.astype(np.int64) + _EPOCH
+        days = np.ma.getdata(array).astype("datetime64[D]", copy=False)
+        found: IntArray = days.view(np.int64) + _EPOCH
         found[np.isnat(days) | np.ma.getmaskarray(array)] = MISSING
         return found
     if array.dtype.kind in "iu":

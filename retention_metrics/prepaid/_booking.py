@@ -44,9 +44,9 @@ def book(
     booked = Booked(
         package=which,
         good=np.ones(len(columns), bool),
-        day=columns.day.copy(),
-        posted=columns.posted.copy(),
-        seq=columns.seq.copy() if rules.reconcile else columns.seq,
+        day=columns.day,
+        posted=columns.posted,
+        seq=columns.seq,
         rank=2 * columns.kind,
         turn=np.broadcast_to(np.int64(0), len(columns)),
         target=np.full(len(columns), -1),
@@ -61,8 +61,9 @@ def book(
     of_package = group[packages.customer]
     intricate = np.zeros(len(group), bool)
     special = _special(columns, packages, booked) & booked.good
-    for rows in np.flatnonzero(special), np.flatnonzero(columns.posted != columns.day):
-        intricate[_group_of(columns, packages, booked, group, rows)] = True
+    if columns.posted is not columns.day:
+        special |= columns.posted != columns.day
+    intricate[_group_of(columns, packages, booked, group, np.flatnonzero(special))] = True
     plain = ~intricate[of_package]
     simple = booked.good & (booked.package >= 0)
     if not plain.all():
@@ -78,6 +79,8 @@ def book(
     number = np.full(len(group), -1)
     number[names] = np.arange(len(names))
     booked.package[rows[(columns.package[rows] < 0) & (columns.kind[rows] == VISIT)]] = -1
+    if rules.reconcile:
+        booked.day, booked.posted, booked.seq = columns.day.copy(), columns.posted.copy(), columns.seq.copy()
     sequence = Sequence(columns, packages, booked, priced, rules, problems)
     sequence.run(rows, compressed, number[of_package], len(names))
     return booked, _in_order(columns, booked, booked.good & (booked.package >= 0))

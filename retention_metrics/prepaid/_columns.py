@@ -68,12 +68,12 @@ class Columns:
     def take(self, rows: IntArray | BoolArray) -> "Columns":
         """Some of the events."""
         size = len(self)
-        picked = {
-            each.name: _picked(array, rows)
+        taken = {
+            each.name: picked(array, rows)
             for each in fields(self)
             if (array := getattr(self, each.name)).dtype != object and array.shape == (size,)
         }
-        return replace(self, **picked)
+        return replace(self, **taken)
 
     def id_of(self, place: int) -> Any:
         """The id of an event, or ``None``."""
@@ -115,8 +115,9 @@ def sorted_by(*keys: AnyArray) -> IntArray:
             key = np.maximum(key, low)
         bits = (high - low).bit_length()
         if bits > room:
-            words.append(np.zeros(size, np.int64))
-            room = 63
+            words.append(np.subtract(key, low, dtype=np.int64))
+            room = 63 - bits
+            continue
         words[-1] <<= bits
         words[-1] += key
         words[-1] -= low
@@ -146,7 +147,8 @@ def shown(day: int | np.int64) -> str:
 def prices_of(columns: Columns, sale: IntArray, plans: tuple[PackagePlan, ...]) -> IntArray:
     """The price of each package sold; of one taken over, its unearned value."""
     listed = np.array([each.price for each in plans], np.int64)[columns.plan[sale]]
-    agreed = np.where(columns.kind[sale] == OPENING, columns.amount[sale], columns.price[sale])
+    amount, price = picked(columns.amount, sale), picked(columns.price, sale)
+    agreed = np.where(columns.kind[sale] == OPENING, amount, price)
     return np.where(agreed == MISSING, listed, agreed)
 
 
@@ -157,7 +159,8 @@ def and_none(labels: Labels) -> Labels:
     return found
 
 
-def _picked(array: NDArray[Any], rows: IntArray | BoolArray) -> NDArray[Any]:
+def picked(array: NDArray[Any], rows: IntArray | BoolArray) -> NDArray[Any]:
+    """Some elements; of one that stands for all nothing is copied."""
     if array.strides == (0,) and len(array):
         size = int(np.count_nonzero(rows)) if rows.dtype == bool else len(rows)
         return np.broadcast_to(array[0], size)

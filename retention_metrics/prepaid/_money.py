@@ -181,6 +181,8 @@ def earned_by(price: Any, sessions: Any, used: Any) -> Any:
 
 def part_of(amount: Any, bps: Any) -> Any:
     """Basis points of an amount >= 0, rounded half up."""
+    if not np.any(bps):
+        return np.zeros_like(amount)
     whole_parts, rest = np.divmod(amount, BASIS)
     return whole_parts * bps + (2 * rest * bps + BASIS) // (2 * BASIS)
 

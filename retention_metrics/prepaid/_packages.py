@@ -13,6 +13,7 @@ from retention_metrics.prepaid._columns import (
     AnyArray,
     Columns,
     Problems,
+    picked,
     prices_of,
     shown,
     sorted_by,
@@ -157,16 +158,14 @@ def sold_packages(
     """The packages that were sold, and the events without the sales that cannot be."""
     is_sale = (columns.kind == PURCHASE) | (columns.kind == OPENING)
     sale = np.flatnonzero(is_sale)
-    keys: list[AnyArray] = [
-        columns.package[sale],
-        columns.posted[sale],
-        columns.seq[sale],
-        columns.kind[sale],
-        columns.id[sale],
-    ]
-    contents = [getattr(columns, name)[sale] for name in ("customer", "plan", "amount", "price", "sessions")]
-    sale = sale[sorted_by(*keys, *contents)]
-    first = np.append(True, np.diff(columns.package[sale]) > 0)[: len(sale)]
+    package = columns.package[sale]
+    order = sorted_by(package)
+    first = np.append(True, np.diff(package[order]) > 0)[: len(sale)]
+    if not first.all():
+        keys: list[AnyArray] = [columns.posted, columns.seq, columns.kind, columns.id, columns.customer, columns.plan]
+        keys += [columns.amount, columns.price, columns.sessions]
+        order = sorted_by(package, *(key[sale] for key in keys))
+    sale = sale[order]
     bad = np.zeros(len(columns), bool)
     if not first.all():
         opens = sale[np.flatnonzero(first)[np.cumsum(first) - 1]]
@@ -212,11 +211,11 @@ def _copied(columns: Columns, sale: IntArray, plans: tuple[PackagePlan, ...]) ->
     price = prices_of(columns, sale, plans)
     opening = columns.kind[sale] == OPENING
     term = np.array([each.is_term for each in plans])[plan]
-    held = columns.sessions[sale]
-    left = columns.days[sale]
+    held = picked(columns.sessions, sale)
+    left = picked(columns.days, sale)
     days = terms([each.validity_days or each.term_days or 0 for each in plans])
     months = terms([each.validity_months or each.term_months or 0 for each in plans])
-    part = columns.amount[sale]
+    part = picked(columns.amount, sale)
     sessions = np.where(held == MISSING, terms([each.sessions or 0 for each in plans]), held)
     share, rest = np.divmod(np.where(term, 0, price), np.maximum(sessions, 1))
     return Packages(
@@ -224,7 +223,7 @@ def _copied(columns: Columns, sale: IntArray, plans: tuple[PackagePlan, ...]) ->
         sale=sale,
         plan=plan,
         customer=columns.customer[sale],
-        segment=columns.segment[sale],
+        segment=picked(columns.segment, sale),
         day=columns.day[sale],
         posted=columns.posted[sale],
         price=price,
@@ -236,11 +235,11 @@ def _copied(columns: Columns, sale: IntArray, plans: tuple[PackagePlan, ...]) ->
         term=term,
         span_days=np.where(left == MISSING, days, left),
         span_months=np.where(left == MISSING, months, 0),
-        expires=columns.expires[sale],
+        expires=picked(columns.expires, sale),
         waits=(
             (terms([each.starts == "first_visit" for each in plans]) == 1)
             & (days + months > 0)
-            & (columns.expires[sale] == MISSING)
+            & (picked(columns.expires, sale) == MISSING)
             & (left == MISSING)
         ),
         cost=terms([each.cost_per_session for each in plans]),

@@ -19,6 +19,7 @@ from retention_metrics.prepaid._columns import (
     VISIT,
     VOID,
     Columns,
+    picked,
 )
 from retention_metrics.prepaid._due import SIGNS, Dates, dates_of, falls_due
 from retention_metrics.prepaid._money import earned_by, part_of
@@ -165,7 +166,7 @@ class _Replaying:
         which, step = timeline.package, self.step
         amounts = {"earned": timeline.change(self.delivered), "sessions_delivered": step}
         if packages.cost.any():
-            amounts["delivery_cost"] = step * packages.cost[which]
+            amounts["delivery_cost"] = step * picked(packages.cost, which)
         if packages.term.any():
             in_term = packages.term[which]
             amounts |= {"sessions_delivered": np.where(in_term, 0, step), "term_visits": np.where(in_term, step, 0)}

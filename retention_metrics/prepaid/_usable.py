@@ -127,11 +127,16 @@ class _Checks:
         visits = columns.kind == VISIT
         others = np.flatnonzero(~visits)
         kinds = columns.kind[others]
+        there = np.bincount(kinds, minlength=len(KINDS) + 1) > 0
         for name in DETAILS:
             values: IntArray = getattr(columns, name)
             given = values[others] != (-1 if name in _IDS else MISSING)
             needed, allowed = _FIELD_KINDS[name]
-            lacks, strange = others[~given & needed[kinds]], others[given & ~allowed[kinds]]
+            lacks = strange = others[:0]
+            if (needed & there).any():
+                lacks = others[~given & needed[kinds]]
+            if (~allowed & there).any():
+                strange = others[given & ~allowed[kinds]]
             if not allowed[VISIT] and values.strides != (0,):
                 strange = np.append(strange, np.flatnonzero(visits & (values != (-1 if name in _IDS else MISSING))))
             self.refuse(lacks, "incomplete", lambda i, name=name: f"{self.name(i)} needs {name}")  # type: ignore[misc]
