@@ -114,13 +114,13 @@ def chi_squared_p(statistic: float, degrees_of_freedom: int) -> float:
     References:
         Abramowitz & Stegun (1964), *Handbook of Mathematical Functions*, 26.4.4 and 26.4.5.
     """
+    if statistic == 0:
+        return 1.0
     half, odd = statistic / 2, degrees_of_freedom % 2
-    term = math.exp(-half) * (math.sqrt(half) / math.gamma(1.5) if odd else 1.0)
-    total = math.erfc(math.sqrt(half)) if odd else 0.0
-    for i in range(degrees_of_freedom // 2):
-        total += term
-        term *= half / (i + (1.5 if odd else 1.0))
-    return min(total, 1.0)
+    powers = [i + odd / 2 for i in range(degrees_of_freedom // 2)]
+    # In logarithms, because the first factor of all terms vanishes when there are many.
+    terms = math.fsum(math.exp(power * math.log(half) - half - math.lgamma(power + 1)) for power in powers)
+    return min(terms + (math.erfc(math.sqrt(half)) if odd else 0.0), 1.0)
 
 
 def holm(p_values: FloatArray) -> FloatArray:

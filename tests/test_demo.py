@@ -256,7 +256,7 @@ def test_what_is_owed_is_what_the_events_say_one_by_one(rows, ledger):
 
 
 def test_pandas_reads_the_book_too(paths, ledger):
-    frame = pd.read_csv(paths["prepaid"], parse_dates=["date"])
+    frame = pd.read_csv(paths["prepaid"], parse_dates=["date"], dtype={"amount": "Int64"})
     assert PrepaidEvents(frame, **PREPAID).ledger(PLANS, as_of=AS_OF).liability() == ledger.liability()
     survey = Responses(pd.read_csv(paths["survey"], parse_dates=["answered_at"]), **SURVEY, may_contact="agreed")
     assert len(survey.follow_up("promoters", as_of=AS_OF)) > 0

@@ -173,3 +173,14 @@ def test_what_falling_off_cannot_be():
     ):
         with pytest.raises(InvalidValue, match=message):
             log.falling_off(as_of=AS_OF, **arguments)
+
+
+def test_a_drop_that_is_met_exactly_counts_all_the_purchases_it_allows():
+    # Daily for 13 days: ten of twelve before the window, two in it. P(at most 2 of 12 fair coins) = 79 / 4096.
+    day = dt.date(2026, 1, 1)
+    log = pl.DataFrame({"who": ["ann"] * 13, "day": [day + dt.timedelta(days=i) for i in range(13)]})
+    asked = Transactions(log, customer="who", time="day")
+    as_of = day + dt.timedelta(days=20)
+    (row,) = asked.falling_off(as_of=as_of, window=10, drop=0.8, level=0.95).rows(named=True)
+    assert row["p_value"] == pytest.approx(79 / 4096, rel=1e-12)
+    assert asked.falling_off(as_of=as_of, window=10, drop=0.8, level=0.99).is_empty()

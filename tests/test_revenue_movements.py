@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import narwhals.stable.v2 as nw
 import numpy as np
+import pandas as pd
 import pydantic
 import pytest
 from hypothesis import given
@@ -323,6 +324,12 @@ def test_movements_that_are_refused(given, refusal):
         ({"start": {"a": 1}}, "must all be arrays, or all be dicts"),
         ({"start": {"a": 1}, "end": {"a": 1}, "customers": ["a"]}, "dicts by customer name them already"),
         ({"start": {"a": 1}, "end": {"a": 1}, "seen_before": np.array([True])}, "seen_before must name customers"),
+        (
+            {"start": {"a": 1}, "end": {"a": 1}, "seen_before": {"a": False}},
+            "seen_before must name customers .* got dict",
+        ),
+        ({"start": {"a": 1}, "end": {"a": 1}, "seen_before": "a"}, "seen_before must name customers .* got str"),
+        ({"start": {"a": 1}, "end": {"a": 1}, "seen_before": 5}, "seen_before must name customers .* got int"),
         ({"start": {"a": "1"}, "end": {}}, r"start\['a'\] must be a number"),
         ({"seen_before": ["a", "b"]}, "seen_before must be true or false for each customer"),
         ({"start": ["1", "2"]}, "convert it with float"),
@@ -764,3 +771,9 @@ def test_a_book_of_one_customer_over_three_months():
 def test_one_more_is_named_by_its_number():
     with pytest.raises(InvalidValue, match="repeats 0, 1, 2, 3, 4 and 1 more: the unit"):
         revenue.movements(np.ones(12), np.ones(12), customers=np.arange(12) % 6)
+
+
+@pytest.mark.parametrize("names", [{"fay"}, ["fay", "zoe"], np.array(["fay", "zoe"]), pd.Series(["fay", "zoe"])])
+def test_customers_seen_before_may_come_in_a_column(names):
+    found = revenue.movements({"ann": 200, "fay": 0}, {"ann": 200, "fay": 40}, seen_before=names)
+    assert found.movement.tolist() == ["unchanged", "reactivation"]

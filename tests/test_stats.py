@@ -2,6 +2,7 @@
 
 import math
 
+import mpmath
 import numpy as np
 import pytest
 from hypothesis import given
@@ -69,3 +70,10 @@ def test_a_rate_survives_json():
     rate = Rate(definition="lost / start", numerator=9, denominator=200)
     assert Rate.model_validate_json(rate.model_dump_json()) == rate
     assert rate.value == 0.045
+
+
+@pytest.mark.parametrize("statistic", [0.0, 1e-3, 3.3, 40.0, 1_600.0, 2_500.0])
+@pytest.mark.parametrize("degrees", [1, 2, 3, 10, 1_599, 1_600])
+def test_chi_squared_tail_against_arbitrary_precision(statistic, degrees):
+    exact = mpmath.gammainc(mpmath.mpf(degrees) / 2, mpmath.mpf(statistic) / 2, regularized=True)
+    assert _stats.chi_squared_p(statistic, degrees) == pytest.approx(float(exact), rel=1e-9, abs=1e-300)

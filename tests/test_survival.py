@@ -536,3 +536,19 @@ def test_the_ratio_of_risks_needs_losses_at_first_and_somebody_at_last():
     seen = tenure_effect([1, 2, 4, 4], [True, True, True, False], bins=[0, 2, 4, 9])
     assert [row.exposure for row in seen.hazard.rows] == [7, 4, 0]
     assert seen.rate_ratio == pytest.approx((1 / 4) / (2 / 7))
+
+
+def test_groups_that_were_never_at_risk_do_not_count_in_the_log_rank_test():
+    old = kaplan_meier([1, 2, 2, 3, 6], observed=[True] * 4 + [False])
+    other = kaplan_meier([4, 8, 9, 11, 12], observed=[True, True] + [False] * 3)
+    young = kaplan_meier([0.5, 0.5, 0.2], observed=[False] * 3)
+    two, three = logrank({"old": old, "other": other}), logrank({"old": old, "other": other, "young": young})
+    assert (two.degrees_of_freedom, three.degrees_of_freedom) == (1, 1)
+    assert three.p_value == pytest.approx(two.p_value, rel=1e-12)
+
+
+def test_what_rounding_leaves_of_time_observed_is_none():
+    # Nobody is observed before 5.7, so that nothing is before 3.3; with the edge at 3 the sums cancel exactly.
+    late = kaplan_meier([11.1, 9.3, 8.2, 10.6, 12.2, 9.6], entry=[6.2, 8.1, 6.1, 6.8, 8.1, 5.7])
+    for edge in (3, 3.3):
+        assert late.hazard([0, edge, 9, 13]).rows[0].exposure == 0

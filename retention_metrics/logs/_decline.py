@@ -15,6 +15,7 @@ from retention_metrics.logs._segments import group_of
 
 _LONGEST = 366
 _STEP = 40
+_ROUNDING = 1e-9
 """Terms of a sum written into one expression; engines parse longer ones slowly."""
 
 
@@ -46,7 +47,7 @@ def falling_off(log: Log, as_of: dt.date | str, window: int, drop: float, level:
     customers = customers.filter((nw.col("earlier") > 0) & (nw.col("past") > 0) & still)
     customers = customers.with_columns(usual=nw.col("earlier") / nw.col("past") * length)
     customers = customers.with_columns(drop=1 - nw.col("recent") / nw.col("usual")).filter(nw.col("drop") >= least)
-    customers = _with_tail(with_short_plan(customers), length, most=math.floor((1 - least) * length))
+    customers = _with_tail(with_short_plan(customers), length, most=math.floor((1 - least) * length + _ROUNDING))
     quiet = customers.filter(nw.col("p_value") <= 1 - confidence)
     quiet = quiet.with_columns(last_purchase=as_date(quiet, nw.col("last").cast(nw.Int64)))
     shown = ["customer", "last_purchase", "recent", "usual", "drop", "p_value", *group]

@@ -67,6 +67,20 @@ def read_book(
     return book
 
 
+def _names(seen_before: Any) -> frozenset[Any]:
+    """The customers named, in a set, a list, an array or a column."""
+    names = seen_before.tolist() if hasattr(seen_before, "tolist") else seen_before
+    if names is None:
+        return frozenset()
+    flags = getattr(getattr(seen_before, "dtype", None), "kind", None) == "b"
+    if flags or isinstance(names, (str, Mapping)) or not isinstance(names, Iterable):
+        raise InvalidType(
+            "seen_before must name customers in a set or a list, as start and end are dicts by customer, got "
+            f"{type(seen_before).__name__}"
+        )
+    return frozenset(names)
+
+
 def _from_mappings(
     start: Mapping[Any, float],
     end: Mapping[Any, float],
@@ -85,9 +99,7 @@ def _from_mappings(
                 f"{name} names customers that are neither in start nor in end: {_listed(strange)}; "
                 "give them 0 there if they are meant"
             )
-    if isinstance(seen_before, np.ndarray) and seen_before.dtype.kind == "b":
-        raise InvalidType("seen_before must name customers, as start and end are dicts by customer")
-    seen = frozenset(seen_before or ())
+    seen = _names(seen_before)
     return Book(
         customers=ids,
         start=_amounts("start", start, ids, signed=False),

@@ -87,7 +87,7 @@ def logrank(groups: Mapping[str, SurvivalCurve]) -> LogRank:
     statistic = float(surplus @ np.linalg.pinv(variance, hermitian=True) @ surplus)
     return LogRank(
         statistic=max(statistic, 0.0),
-        degrees_of_freedom=len(curves) - 1,
+        degrees_of_freedom=int(np.count_nonzero(expected.sum(axis=1) > 0)) - 1,
         observed={str(name): float(count) for name, count in zip(groups, losses.sum(axis=1), strict=True)},
         expected={str(name): float(count) for name, count in zip(groups, expected.sum(axis=1), strict=True)},
     )

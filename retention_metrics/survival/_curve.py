@@ -28,6 +28,7 @@ from retention_metrics.survival._hazard import HazardRow, HazardTable, edges_of
 from retention_metrics.survival._spells import count_spells, read_spells
 
 _TIES = 1e-12
+_ROUNDING = 1e-12
 
 
 class ThinRiskSetWarning(RetentionMetricsWarning):
@@ -321,8 +322,10 @@ class SurvivalCurve(Result):
         # Each lifetime spends min(t, b) - min(t, a) in a stretch, late entries take away what was not observed.
         seen = np.diff([np.dot(np.minimum(self.times, edge), gone) for edge in edges])
         unseen = np.diff([np.dot(np.minimum(self.entries, edge), self.entered) for edge in edges])
+        # What is left of large sums that cancel is no time that anybody was observed.
+        least = _ROUNDING * float(np.dot(self.times, gone))
         rows = [
-            HazardRow(low=low, high=high, events=count, exposure=max(spent, 0.0))
+            HazardRow(low=low, high=high, events=count, exposure=spent if spent > least else 0.0)
             for low, high, count, spent in zip(
                 edges[:-1].tolist(), edges[1:].tolist(), events.tolist(), (seen - unseen).tolist(), strict=True
             )
