@@ -90,7 +90,7 @@ def log_of(engine, events, fields=FIELDS):
         values = pa.array([event.get(name) for event in events], TYPES.get(name, pa.string()))
         columns[name] = values.cast(pa.timestamp("us")) if name == "until" else values
     frame = engine.frame(**columns)
-    if getattr(engine, "name", None) == "pandas":
+    if getattr(engine, "name", None) in {"pandas", "dask"}:
         frame = frame.astype({name: "Int64" for name in ("amount", "price") if name in fields})
     return PrepaidEvents(frame, kind="kind", date="date", **{name: name for name in fields})
 

@@ -40,7 +40,7 @@ def frame_of(engine, events=EVENTS, **more):
         cents=pa.array(cents, pa.int64()),
         **more,
     )
-    return frame.astype({"cents": "Int64"}) if engine.name == "pandas" else frame
+    return frame.astype({"cents": "Int64"}) if engine.name in {"pandas", "dask"} else frame
 
 
 def one_by_one(events=EVENTS):
