@@ -122,10 +122,23 @@ def _reader(path: Path) -> str:
     return _READERS[path.suffix.lower()]
 
 
+def _refuse_skipped(connection: Any, path: Path) -> None:
+    """Refuse a file of which DuckDB would leave out the first lines, because those after them have other columns."""
+    sniffed = connection.sql(f"SELECT SkipRows FROM sniff_csv({_text(str(path))}, all_varchar = true)")  # noqa: S608
+    ((skipped,),) = sniffed.fetchall()
+    if skipped:
+        raise InvalidValue(
+            f"{path.name}: line {skipped + 1:,} has other columns than the {skipped:,} before it, which are not left "
+            "out unasked; take them out of the file, or give all lines the same columns"
+        )
+
+
 def _load(
     connection: Any, table: str, reader: str, path: Path, fields: Sequence[Field], time_format: str | None
 ) -> list[Field]:
     """Make the table; what could not be read stays beside it as text."""
+    if reader == "read_csv":
+        _refuse_skipped(connection, path)
     options = ", all_varchar = true" if reader == "read_csv" else ""
     source = f"{reader}({_text(str(path))}{options})"
     empty = connection.sql(f"SELECT * FROM {source} LIMIT 0")  # noqa: S608

@@ -51,6 +51,13 @@ def test_a_csv_file_is_reported_on(run, tmp_path):
     assert (tmp_path / "orders-report.html").read_text(encoding="utf-8").startswith("<!doctype html>")
 
 
+@pytest.mark.parametrize("title", ["", "client_id,paid_at,sum,source\n"])
+def test_lines_with_other_columns_are_not_left_out_unasked(run, title):
+    before = HEADER + "".join(f"c{i},2024-01-{1 + i % 28:02},10\n" for i in range(40))
+    after = "".join(f"c{i},2024-02-{1 + i % 28:02},10,shop\n" for i in range(60))
+    assert refused(run(before + title + after), "line 42 has other columns than the 41 before it", "take them out")
+
+
 def test_a_parquet_file_is_reported_on(run, tmp_path):
     source = tmp_path / "source.csv"
     source.write_text(HEADER + GOOD, encoding="utf-8")
