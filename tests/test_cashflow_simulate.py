@@ -243,7 +243,7 @@ def test_validity_is_the_nearest_number_of_whole_periods_and_what_expires_is_kep
 @pytest.mark.parametrize("days", [20, 30, 31, 61, 75, 92, 183, 366])
 def test_validity_is_nearest_to_the_months_that_packages_sold_on_any_day_are_usable_to_the_end_of(days: int) -> None:
     sold = np.arange("2025-01-01", "2026-01-01", dtype="datetime64[D]")
-    over = (sold + days).astype("datetime64[M]")  # the first month to whose end it is not usable
+    over = (sold + np.timedelta64(days, "D")).astype("datetime64[M]")  # the first month to whose end it is not usable
     usable = float((over - sold.astype("datetime64[M]")).astype(int).mean())
     plan = PackagePlan(id="x", price=1_000, sessions=1, cost_per_session=1, expiry="forfeit", validity_days=days)
     found = simulate(
