@@ -8,7 +8,9 @@ import pytest
 
 import retention_metrics as rm
 from retention_metrics import report
-from retention_metrics.errors import InvalidRows, InvalidValue
+from retention_metrics.errors import InvalidRows, InvalidValue, UndefinedMetric
+from retention_metrics.logs import Transactions
+from retention_metrics.report._orders import yearly
 from tests.report_page import Page
 
 
@@ -91,8 +93,11 @@ def test_headings_are_in_order_and_pictures_have_words(page):
 
 def test_the_lifetime_value_is_the_formula_on_the_figures_shown(cdnow):
     flow = cdnow.orders.flow
-    churn = flow.pooled_churn(last=12)
-    year = slice(-12, None)
+    # Nobody can be lost in months that open before the limit has passed since the log did.
+    opens = flow.periods[0] + dt.timedelta(days=flow.lost_after)
+    months = min(12, sum(day >= opens for day in flow.periods))
+    churn = flow.pooled_churn(last=months)
+    year = slice(-months, None)
     present = (flow.start[year] + flow.end[year]).sum() / 2
     value = 0.5 * flow.revenue[year].sum() / present / churn.value
     worth = figure(cdnow, "worth", "ltv")
@@ -182,3 +187,13 @@ def test_a_report_on_nothing_is_refused():
 
 def test_a_report_names_itself_in_short(cdnow):
     assert repr(cdnow).startswith("Report('CDNOW, as of 1998-06-30', sections=['state', 'base', 'return', 'status',")
+
+
+def test_churn_is_not_told_of_months_in_which_nobody_could_be_lost():
+    days = [dt.date(2026, 1, 1) + dt.timedelta(days=30 * i) for i in range(4)]
+    log = pl.DataFrame({"who": ["a", "b"] * 4, "day": sorted(days * 2), "paid": [10.0] * 8})
+    orders = Transactions(log, customer="who", time="day", amount="paid")
+    flow = orders.retention_by_period(as_of="2026-05-31", lost_after=90)
+    assert yearly(flow)[2] == 2  # April and May: 90 days after the 1st of January it is the 1st of April
+    with pytest.raises(UndefinedMetric, match="no complete month began 180 days into the log"):
+        yearly(orders.retention_by_period(as_of="2026-05-31", lost_after=180))

@@ -268,9 +268,18 @@ def _lifetime(found: OrderAnswers) -> list[Item]:
 
 
 def yearly(flow: CustomerFlow) -> tuple[Rate, float, int]:
-    """Churn and revenue a month per customer present, over the last complete months, and how many these are."""
-    churn = flow.pooled_churn(last=_YEAR)
-    year = np.flatnonzero(flow.complete)[-_YEAR:]
+    """Churn and revenue a month per customer present, over the last complete months, and how many these are.
+
+    The first months of a log, in which nobody can be lost yet, are left out.
+    """
+    opens = flow.periods[0] + dt.timedelta(days=flow.lost_after)
+    exposed = [complete and day >= opens for day, complete in zip(flow.periods, flow.complete.tolist(), strict=True)]
+    year = np.flatnonzero(exposed)[-_YEAR:]
+    if not year.size:
+        raise UndefinedMetric(
+            "churn", f"no complete month began {flow.lost_after} days into the log; before that nobody can be lost"
+        )
+    churn = flow.pooled_churn(last=year.size)
     present = float((flow.start[year] + flow.end[year]).sum()) / 2
     paid = 0.0 if flow.revenue is None else float(flow.revenue[year].sum())
     return churn, paid / present, year.size
