@@ -153,3 +153,10 @@ def test_impossible_histories(history, said):
         MODEL.probability_alive(**history)
     with pytest.raises(InvalidValue, match="horizon must be whole"):
         MODEL.expected_purchases(1.5)
+
+
+def test_fewer_than_three_opportunities_do_not_tell_four_parameters_apart():
+    truth = BgBb(alpha=1.2, beta=0.75, gamma=0.66, delta=2.78)
+    for opportunities in (1, 2):
+        with pytest.raises(InvalidValue, match=f"T is at most {opportunities}: four parameters cannot be told from"):
+            BgBb.fit(truth.simulate(T=[opportunities] * 500, rng=1))

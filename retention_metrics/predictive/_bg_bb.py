@@ -7,6 +7,7 @@ import numpy as np
 from pydantic import Field
 
 from retention_metrics._typing import FloatArray, IntArray, Period
+from retention_metrics.errors import InvalidValue
 from retention_metrics.predictive._fit import Fit, conclude
 from retention_metrics.predictive._fitting import Derivatives, Direction, Limit, maximise
 from retention_metrics.predictive._histories import Histories, per_distinct, read_histories, refuse_thin
@@ -16,6 +17,7 @@ from retention_metrics.predictive._sums import total
 
 _ROWS = 1024
 _MOST_OPPORTUNITIES = 100_000
+_FEWEST_OPPORTUNITIES = 3
 
 
 class BgBb(PurchaseModel):
@@ -140,7 +142,8 @@ class BgBb(PurchaseModel):
             A :class:`Fit`: the model, covariance, standard errors, likelihood, and what the data leave open.
 
         Raises:
-            InvalidValue: A history is impossible, or fewer than five customers bought again.
+            InvalidValue: A history is impossible, fewer than five customers bought again, or nobody has had three
+                opportunities.
             InvalidType: A value is not a plain number.
 
         Warns:
@@ -153,6 +156,12 @@ class BgBb(PurchaseModel):
             histories, frequency=frequency, recency=recency, T=T, weights=weights, unit=unit, whole_times=True
         )
         refuse_thin(read)
+        most = int(read.T.max())
+        if most < _FEWEST_OPPORTUNITIES:
+            raise InvalidValue(
+                f"T is at most {most}: four parameters cannot be told from fewer than {_FEWEST_OPPORTUNITIES} "
+                "opportunities; wait for more, or take shorter periods"
+            )
         starts = [(1.0, 1.0, 0.5, 2.0), (0.5, 2.0, 0.05, 0.2), (4.0, 8.0, 2.0, 20.0)]
         optimum = maximise(_Likelihood(read), cls.DIRECTIONS, starts)
         return conclude(cls, optimum, customers=read.customers, histories=read.T.size, unit=read.unit)
