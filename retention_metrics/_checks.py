@@ -68,6 +68,15 @@ def fraction(*, open_low: bool = False, open_high: bool = False, **argument: obj
     return checked
 
 
+def in_a_row(**argument: Number) -> FloatArray:
+    """A checked number, or several, as an array of one dimension."""
+    ((name, checked),) = argument.items()
+    row = np.atleast_1d(np.asarray(checked))
+    if row.ndim != 1:
+        raise InvalidValue(f"{name} must be numbers in a row, got an array of shape {row.shape}")
+    return row
+
+
 def single(checked: Number, name: str) -> float:
     """A checked argument that has to be one number."""
     if not isinstance(checked, float):

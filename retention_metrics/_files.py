@@ -137,9 +137,10 @@ def _load(
     connection: Any, table: str, reader: str, path: Path, fields: Sequence[Field], time_format: str | None
 ) -> list[Field]:
     """Make the table; what could not be read stays beside it as text."""
+    options = ""
     if reader == "read_csv":
         _refuse_skipped(connection, path)
-    options = ", all_varchar = true" if reader == "read_csv" else ""
+        options = ", all_varchar = true"
     source = f"{reader}({_text(str(path))}{options})"
     empty = connection.sql(f"SELECT * FROM {source} LIMIT 0")  # noqa: S608
     types = dict(zip(empty.columns, map(str, empty.types), strict=True))

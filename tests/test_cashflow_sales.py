@@ -79,7 +79,7 @@ def test_the_same_seed_gives_the_same_sales() -> None:
         (lambda: SalesPath(4, season=[1, -1]), r"season\[1\] must be"),
         (
             lambda: SalesPath(4, season=[[0.5], [1.5]]),
-            r"season must be factors in a row, got an array of shape \(2, 1\)",
+            r"season must be numbers in a row, got an array of shape \(2, 1\)",
         ),
         (lambda: SalesPath(4, noise="poison"), "noise must be one of .* did you mean 'poisson'"),
         (lambda: SalesPath(4, trend=1e300).mean(5), r"sales\[2\] has no finite mean"),

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
-from retention_metrics._checks import fraction, freeze, single
+from retention_metrics._checks import fraction, freeze, in_a_row, single
 from retention_metrics._frames import Backend, columns_to_frame
 from retention_metrics._results import Result, text_table
 from retention_metrics._stats import Rate
@@ -19,7 +19,7 @@ from retention_metrics.cashflow._policy import FirmPolicy
 from retention_metrics.cashflow._policy_table import PolicyTable, table_of
 from retention_metrics.cashflow._reserve import required_reserve_ratio
 from retention_metrics.cashflow._run import PathScalars, net_flow, run_policy, run_scalars
-from retention_metrics.errors import InvalidValue, UndefinedMetric
+from retention_metrics.errors import UndefinedMetric
 
 SERIES = (*AMOUNTS, "low", "draws", "injections", "cash", "free_cash", "custody_shortfall")
 _MILLION, _STEP = 1_000_000, 100
@@ -293,7 +293,8 @@ class CashGapForecast(Result):
         References:
             Glasserman (2003), *Monte Carlo Methods in Financial Engineering*, chapter 7, on common random numbers.
         """
-        return table_of(_in_a_row(ratios), self.under(ratios), level=level)
+        tried = in_a_row(ratios=fraction(ratios=ratios))
+        return table_of(tried, self.under(tried), level=level)
 
     def under(self, ratios: Sequence[float] | FloatArray) -> list[PathScalars]:
         """The scalars of all paths under each of some reserve ratios, all else being equal.
@@ -307,7 +308,8 @@ class CashGapForecast(Result):
         References:
             Glasserman (2003), *Monte Carlo Methods in Financial Engineering*, chapter 7, on common random numbers.
         """
-        policies = [replace(self.policy, reserve_ratio=ratio) for ratio in _in_a_row(ratios).tolist()]
+        tried = in_a_row(ratios=fraction(ratios=ratios))
+        policies = [replace(self.policy, reserve_ratio=ratio) for ratio in tried.tolist()]
         runs = self._each(lambda flows: [run_scalars(flows, policy) for policy in policies])
         return [PathScalars.joined(parts) for parts in zip(*runs, strict=True)]
 
@@ -410,13 +412,6 @@ def first_gap_of(scalars: PathScalars, periods: int) -> FirstGap:
     counts = np.bincount(first[first >= 0], minlength=periods)
     by_then = np.cumsum(counts)
     return FirstGap(counts / first.size, by_then / first.size, 1 - int(by_then[-1]) / first.size)
-
-
-def _in_a_row(ratios: Sequence[float] | FloatArray) -> FloatArray:
-    tried = np.atleast_1d(np.asarray(fraction(ratios=ratios)))
-    if tried.ndim != 1:
-        raise InvalidValue(f"ratios must be numbers in a row, got an array of shape {tried.shape}")
-    return tried
 
 
 def _plain(values: Series) -> list[Any]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from retention_metrics._checks import fraction, freeze, single
+from retention_metrics._checks import fraction, freeze, in_a_row, single
 from retention_metrics._frames import Backend, columns_to_frame
 from retention_metrics._results import Result, text_table
 from retention_metrics._stats import wilson
@@ -15,7 +15,6 @@ from retention_metrics.cashflow._attained import attained
 from retention_metrics.cashflow._flows import Flows
 from retention_metrics.cashflow._policy import FirmPolicy
 from retention_metrics.cashflow._run import PathScalars, refuse_others, run_scalars
-from retention_metrics.errors import InvalidValue
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -130,9 +129,7 @@ def policy_table(
         Engineering*, chapter 7, on common random numbers.
     """
     refuse_others(flows, policy)
-    tried = np.atleast_1d(np.asarray(fraction(ratios=ratios)))
-    if tried.ndim != 1:
-        raise InvalidValue(f"ratios must be numbers in a row, got an array of shape {tried.shape}")
+    tried = in_a_row(ratios=fraction(ratios=ratios))
     runs = [run_scalars(flows, replace(policy, reserve_ratio=ratio)) for ratio in tried.tolist()]
     return table_of(tried, runs, level=level)
 

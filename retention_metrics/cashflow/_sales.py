@@ -6,7 +6,7 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from retention_metrics._checks import at_least, choice, first_true, generator, single, whole
+from retention_metrics._checks import at_least, choice, first_true, generator, in_a_row, single, whole
 from retention_metrics._typing import FloatArray, IntArray, Scalar, Vector
 from retention_metrics.errors import InvalidType, InvalidValue
 
@@ -68,7 +68,7 @@ class SalesPath:
             raise InvalidValue("dispersion goes with noise='negative_binomial', and with no other")
         checked = {
             "base": _listed("base", at_least(0, base=self.base)),
-            "season": None if self.season is None else _season(self.season),
+            "season": None if self.season is None else in_a_row(season=at_least(0, season=self.season)).tolist(),
             "trend": single(at_least(-1, open_low=True, trend=self.trend), "trend"),
             "shocks": _shocks(self.shocks),
         }
@@ -192,13 +192,6 @@ def _listed(name: str, value: Any) -> Any:
     if value.ndim != 1:
         raise InvalidValue(f"{name} must be one number or one for each period, got an array of shape {value.shape}")
     return value.tolist()
-
-
-def _season(given: Any) -> list[float]:
-    factors = np.atleast_1d(at_least(0, season=given))
-    if factors.ndim != 1:
-        raise InvalidValue(f"season must be factors in a row, got an array of shape {factors.shape}")
-    return [float(each) for each in factors]
 
 
 def _shocks(given: Any) -> tuple[tuple[int, int, float], ...]:

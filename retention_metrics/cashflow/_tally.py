@@ -127,7 +127,7 @@ class Tally:
 
 
 def flows_of(tallies: Iterable[Tally]) -> Flows:
-    """The money of all kinds of packages together; each tally is let go before the next one is made."""
+    """The money of all kinds of packages together; no more than two tallies are kept at a time."""
     amounts: dict[str, Any] = {}
     for each in tallies:
         for name in AMOUNTS:

@@ -15,8 +15,8 @@ from retention_metrics.logs._segments import group_of
 
 _LONGEST = 366
 _STEP = 40
-_ROUNDING = 1e-9
 """Terms of a sum written into one expression; engines parse longer ones slowly."""
+_ROUNDING = 1e-9
 
 
 def falling_off(log: Log, as_of: dt.date | str, window: int, drop: float, level: float, by: Any) -> Any:

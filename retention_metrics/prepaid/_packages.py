@@ -161,13 +161,13 @@ def sold_packages(
     package = columns.package[sale]
     order = sorted_by(package)
     first = np.append(True, np.diff(package[order]) > 0)[: len(sale)]
-    if not first.all():
+    bad = np.zeros(len(columns), bool)
+    if first.all():
+        sale = sale[order]
+    else:
         keys: list[AnyArray] = [columns.posted, columns.seq, columns.kind, columns.id, columns.customer, columns.plan]
         keys += [columns.amount, columns.price, columns.sessions]
-        order = sorted_by(package, *(key[sale] for key in keys))
-    sale = sale[order]
-    bad = np.zeros(len(columns), bool)
-    if not first.all():
+        sale = sale[sorted_by(package, *(key[sale] for key in keys))]
         opens = sale[np.flatnonzero(first)[np.cumsum(first) - 1]]
         origin = dict(zip(sale.tolist(), opens.tolist(), strict=True))
         again = sale[~first]
@@ -216,6 +216,7 @@ def _copied(columns: Columns, sale: IntArray, plans: tuple[PackagePlan, ...]) ->
     days = terms([each.validity_days or each.term_days or 0 for each in plans])
     months = terms([each.validity_months or each.term_months or 0 for each in plans])
     part = picked(columns.amount, sale)
+    agreed = picked(columns.expires, sale)
     sessions = np.where(held == MISSING, terms([each.sessions or 0 for each in plans]), held)
     share, rest = np.divmod(np.where(term, 0, price), np.maximum(sessions, 1))
     return Packages(
@@ -235,11 +236,11 @@ def _copied(columns: Columns, sale: IntArray, plans: tuple[PackagePlan, ...]) ->
         term=term,
         span_days=np.where(left == MISSING, days, left),
         span_months=np.where(left == MISSING, months, 0),
-        expires=picked(columns.expires, sale),
+        expires=agreed,
         waits=(
             (terms([each.starts == "first_visit" for each in plans]) == 1)
             & (days + months > 0)
-            & (picked(columns.expires, sale) == MISSING)
+            & (agreed == MISSING)
             & (left == MISSING)
         ),
         cost=terms([each.cost_per_session for each in plans]),
